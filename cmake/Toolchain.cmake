@@ -1,0 +1,40 @@
+# Language level, warnings, sanitizers and build speed. Everything that holds for all rooms stands here.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_FLAGS_RELEASE "-O2")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
+
+option(TILLRACE_FUZZ "build libFuzzer targets (clang only)" OFF)
+option(TILLRACE_LINT "run clang-tidy on every file" OFF)
+set(TILLRACE_SANITIZE "" CACHE STRING "value of -fsanitize=, empty for none")
+
+add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Werror)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  add_compile_options(-Wthread-safety)
+else()
+  # gcc 12's flow analysis cries wolf in inlined std::string and std::variant code (GCC bug 105329).
+  add_compile_options(-Wno-restrict -Wno-maybe-uninitialized)
+endif()
+if(TILLRACE_SANITIZE)
+  add_compile_options(-fsanitize=${TILLRACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${TILLRACE_SANITIZE})
+endif()
+if(TILLRACE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+if(TILLRACE_LINT)
+  set(CMAKE_CXX_CLANG_TIDY clang-tidy-16 --quiet --warnings-as-errors=*)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+endif()
+find_program(MOLD mold)
+if(MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+find_package(Threads REQUIRED)

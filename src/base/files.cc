@@ -1,0 +1,94 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+namespace tillrace {
+namespace {
+
+tl::unexpected<Error> errno_error(std::string_view doing, const std::filesystem::path& path) {
+  int number = errno;
+  Code code = number == ENOENT ? Code::not_found : Code::unavailable;
+  return fail(code, "cannot {} {}: {}", doing, path.string(), std::strerror(number));
+}
+
+Status write_all(int fd, std::string_view content, const std::filesystem::path& path) {
+  while (!content.empty()) {
+    ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno_error("write", path);
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (::fsync(fd) != 0) return errno_error("sync", path);
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return errno_error("read", path);
+  std::ostringstream content;
+  content << in.rdbuf();
+  if (in.bad()) return errno_error("read", path);
+  return content.str();
+}
+
+Status write_file_atomically(const std::filesystem::path& path, std::string_view content,
+                             unsigned mode) {
+  std::filesystem::path draft = path;
+  draft += ".new";
+  int fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  if (fd < 0) return errno_error("create", draft);
+  Status written = write_all(fd, content, draft);
+  ::close(fd);
+  if (!written) return written;
+  if (::rename(draft.c_str(), path.c_str()) != 0) return errno_error("rename", draft);
+  return sync_folder(path.parent_path().empty() ? "." : path.parent_path());
+}
+
+Status sync_folder(const std::filesystem::path& folder) {
+  int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno_error("open", folder);
+  int synced = ::fsync(fd);
+  ::close(fd);
+  if (synced != 0) return errno_error("sync", folder);
+  return {};
+}
+
+Status make_folders(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail(Code::unavailable, "cannot make folder {}: {}", path.string(), error.message());
+  return {};
+}
+
+Result<FolderLock> FolderLock::acquire(const std::filesystem::path& folder) {
+  auto path = folder / "lock";
+  int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) return errno_error("open", path);
+  FolderLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    char owner[32] = {};
+    ssize_t length = ::pread(fd, owner, sizeof owner - 1, 0);
+    std::string_view pid(owner, length > 0 ? static_cast<std::size_t>(length) : 0);
+    return fail(Code::unavailable, "the data folder {} is in use by process {}", folder.string(),
+                pid.empty() ? "unknown" : pid);
+  }
+  std::string pid = std::to_string(::getpid());
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0)
+    return errno_error("write", path);
+  return lock;
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+}  // namespace tillrace
