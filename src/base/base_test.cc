@@ -1,21 +1,19 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <array>
+#include <set>
+
 #include "base/clock.h"
-#include "base/files.h"
 #include "base/json_writer.h"
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "base/result.h"
 #include "base/utf8.h"
 
 namespace tillrace {
 namespace {
-
-std::filesystem::path scratch() {
-  std::string pattern = testing::TempDir() + "base-XXXXXX";
-  return ::mkdtemp(pattern.data());
-}
 
 TEST(JsonWriter, PutsCommasAndColonsWhereTheyBelong) {
   JsonWriter json;
@@ -29,7 +27,8 @@ TEST(JsonWriter, EscapesWhatJsonForbidsInStrings) {
 }
 
 TEST(JsonWriter, ReplacesBytesThatAreNoUtf8) {
-  EXPECT_EQ(json_quoted("\xc3\xa9 \xa3 \xed\xa0\x80"), "\"\xc3\xa9 \xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+  EXPECT_EQ(json_quoted("\xc3\xa9 \xa3 \xed\xa0\x80"),
+            "\"\xc3\xa9 \xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 
 TEST(JsonWriter, DiesOnAKeyWithoutAValue) {
@@ -39,7 +38,8 @@ TEST(JsonWriter, DiesOnAKeyWithoutAValue) {
 }
 
 TEST(Utf8, RefusesOverlongFormsSurrogatesAndWhatLiesBeyondUnicode) {
-  for (std::string_view bad : {"\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "\xc3", "\x80"})
+  for (std::string_view bad :
+       {"\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff", "\xc3", "\x80"})
     EXPECT_FALSE(is_utf8(bad)) << bad;
   EXPECT_TRUE(is_utf8("\xc2\xa3 \xe2\x82\xac \xf0\x9f\x9a\x80 plain"));
 }
@@ -68,48 +68,59 @@ TEST(SeededRandom, SameSeedSameNumbersOtherSeedOthers) {
   for (int i = 0; i < 1000; ++i) EXPECT_LT(a.below(3), 3u);
 }
 
-TEST(Files, MissingFileIsNotFoundAndNamed) {
-  auto missing = read_file(scratch() / "none");
-  ASSERT_FALSE(missing);
-  EXPECT_EQ(missing.error().code, Code::not_found);
-  EXPECT_NE(missing.error().message.find("none"), std::string::npos);
-}
-
-TEST(Files, AtomicWriteReplacesTheWholeFile) {
-  auto path = scratch() / "file";
-  ASSERT_TRUE(write_file_atomically(path, "a much longer first content"));
-  ASSERT_TRUE(write_file_atomically(path, "second", 0600));
-  EXPECT_EQ(read_file(path).value(), "second");
-  EXPECT_FALSE(std::filesystem::exists(path.string() + ".new"));
-}
-
-TEST(Files, AtomicWriteIntoAMissingFolderFailsAndNamesIt) {
-  auto written = write_file_atomically(scratch() / "no" / "file", "x");
-  ASSERT_FALSE(written);
-  EXPECT_NE(written.error().message.find("/no/file"), std::string::npos);
-}
-
-TEST(FolderLock, ASecondOwnerIsRefusedAndToldTheFirst) {
-  auto folder = scratch();
-  auto first = FolderLock::acquire(folder);
-  ASSERT_TRUE(first);
-  auto second = FolderLock::acquire(folder);
-  ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().code, Code::unavailable);
-  EXPECT_NE(second.error().message.find(std::to_string(::getpid())), std::string::npos);
-}
-
-TEST(FolderLock, IsFreeAgainAfterItsOwnerIsGone) {
-  auto folder = scratch();
-  { ASSERT_TRUE(FolderLock::acquire(folder)); }
-  EXPECT_TRUE(FolderLock::acquire(folder));
-}
-
 TEST(Metrics, SameNameAndLabelsCountTogether) {
   Metrics metrics;
   metrics.counter("tillrace_x_total", "x", {{"code", "201"}}).add(2);
   metrics.counter("tillrace_x_total", "x", {{"code", "201"}}).add();
   EXPECT_NE(metrics.text().find("tillrace_x_total{code=\"201\"} 3"), std::string::npos);
+}
+
+TEST(Metrics, HistogramsCountInEveryBucketAbove) {
+  Metrics metrics;
+  Histogram seconds = metrics.histogram("tillrace_x_seconds", "x", {0.1, 1});
+  for (double value : {0.05, 0.1, 0.5, 7.0}) seconds.observe(value);
+  for (const char* line :
+       {"bucket{le=\"0.1\"} 2\n", "bucket{le=\"1\"} 3\n", "bucket{le=\"+Inf\"} 4\n", "count 4\n"})
+    EXPECT_NE(metrics.text().find("tillrace_x_seconds_" + std::string(line)), std::string::npos)
+        << metrics.text();
+}
+
+TEST(Result, CodesNamesAreFitForLabels) {
+  for (Code code : {Code::invalid, Code::not_found, Code::conflict, Code::exhausted,
+                    Code::unavailable, Code::corrupt, Code::shutting_down})
+    EXPECT_EQ(name(code).find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), std::string_view::npos)
+        << name(code);
+}
+
+TEST(Result, AFailureHandedOnSaysWhatWasBeingDone) {
+  Error first{Code::unavailable, "no answer"};
+  auto failed = fail(first, "the log");
+  EXPECT_EQ(failed.value().message, "the log: no answer");
+  EXPECT_EQ(failed.value().code, Code::unavailable);
+}
+
+TEST(SystemRandom, GivesOtherBytesEachTimeAcrossItsBlocks) {
+  SystemRandom random;
+  std::set<std::array<std::uint8_t, 16>> seen;
+  for (int i = 0; i < 100; ++i) {
+    std::array<std::uint8_t, 16> bytes{};
+    random.fill(bytes);
+    seen.insert(bytes);
+  }
+  EXPECT_EQ(seen.size(), 100u);
+}
+
+TEST(Logging, JsonLinesHoldAnyMessageAsOneString) {
+  testing::internal::CaptureStderr();
+  logging::configure({logging::Level::warning, true});
+  logging::info("not shown");
+  logging::warning("a \"{}\"\nb {{}}", "quoted");
+  logging::configure({logging::Level::info, false});
+  std::string lines = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(lines.find("not shown"), std::string::npos);
+  EXPECT_NE(lines.find(R"("level":"warning",)"), std::string::npos) << lines;
+  EXPECT_NE(lines.find(R"("message":"a \"quoted\"\nb {}"})"), std::string::npos) << lines;
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << lines;
 }
 
 TEST(Logging, AnUnknownLevelIsRefusedWithTheKnownOnes) {

@@ -1,4 +1,5 @@
-// CHECK(condition): a bug ends the process, in every build. Never for input: the world returns errors, bugs crash.
+// CHECK(condition): a bug ends the process, in every build. Never for input: the world returns
+// errors, bugs crash.
 #pragma once
 
 namespace tillrace {

@@ -33,7 +33,8 @@ class SystemClock final : public Clock {
   void sleep_for(std::chrono::nanoseconds duration) override;
 };
 
-// Stands still until advance(); sleep_for() advances it and returns at once. It never jumps back and never drifts.
+// Stands still until advance(); sleep_for() advances it and returns at once. It never jumps back
+// and never drifts.
 class FakeClock final : public Clock {
  public:
   explicit FakeClock(UtcMicros start = {}) : now_(start) {}

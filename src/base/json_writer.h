@@ -1,5 +1,5 @@
-// Writes JSON (RFC 8259) into a string. It puts commas and colons where they belong; what it cannot check (a key
-// without a value, a missing end) is the caller's bug and is CHECKed at take().
+// Writes JSON (RFC 8259) into a string. It puts commas and colons where they belong; what it cannot
+// check (a key without a value, a missing end) is the caller's bug and is CHECKed at take().
 #pragma once
 #include <cstdint>
 #include <string>
@@ -8,7 +8,8 @@
 
 namespace tillrace {
 
-// `text` as a JSON string with its quotes. Bytes that are no valid UTF-8 become U+FFFD, so the output is always JSON.
+// `text` as a JSON string with its quotes. Bytes that are no valid UTF-8 become U+FFFD, so the
+// output is always JSON.
 std::string json_quoted(std::string_view text);
 void append_json_quoted(std::string& out, std::string_view text);
 
@@ -29,7 +30,9 @@ class JsonWriter {
   JsonWriter& raw(std::string_view json);
 
   // key() and value in one.
-  JsonWriter& field(std::string_view name, std::string_view value) { return key(name).string(value); }
+  JsonWriter& field(std::string_view name, std::string_view value) {
+    return key(name).string(value);
+  }
   JsonWriter& field(std::string_view name, const char* value) { return key(name).string(value); }
   JsonWriter& field(std::string_view name, std::int64_t value) { return key(name).number(value); }
   JsonWriter& field(std::string_view name, bool value) { return key(name).boolean(value); }

@@ -26,6 +26,7 @@ spdlog::level::level_enum to_spdlog(Level level) {
 bool g_json = false;  // set once by configure(), before threads
 
 spdlog::logger& logger() {
+  // shared: spdlog's own registry holds it too.
   static const std::shared_ptr<spdlog::logger> instance = [] {
     auto made = spdlog::stderr_color_mt("tillrace");
     made->set_pattern("%H:%M:%S.%e %^%l%$ %v");
@@ -45,7 +46,9 @@ Result<Level> parse_level(std::string_view text) {
 void configure(const Options& options) {
   logger().set_level(to_spdlog(options.level));
   g_json = options.json;
-  if (g_json) logger().set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","thread":%t,"message":%v})");
+  if (g_json)
+    logger().set_pattern(
+        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","thread":%t,"message":%v})");
 }
 
 bool enabled(Level level) { return logger().should_log(to_spdlog(level)); }

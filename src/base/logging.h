@@ -1,5 +1,6 @@
-// The program's own log, on stderr: one line an event, text for people or JSON for machines. Not the event log, which
-// is the room `log`. Thread-safe. No secret and no personal field goes into a line.
+// The program's own log, on stderr: one line an event, text for people or JSON for machines. Not
+// the event log, which is the room `log`. Thread-safe. No secret and no personal field goes into a
+// line.
 #pragma once
 #include <fmt/format.h>
 

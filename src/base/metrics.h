@@ -1,5 +1,5 @@
-// Counters, gauges and histograms, shown at /metrics in Prometheus' text format. Names start with tillrace_, units are
-// their last word; label values come from small fixed sets.
+// Counters, gauges and histograms, shown at /metrics in Prometheus' text format. Names start with
+// tillrace_, units are their last word; label values come from small fixed sets.
 #pragma once
 #include <map>
 #include <memory>

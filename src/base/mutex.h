@@ -1,4 +1,5 @@
-// std::mutex with clang's thread-safety annotations, so that the preset "lint" proves what each lock guards.
+// std::mutex with clang's thread-safety annotations, so that the preset "lint" proves what each
+// lock guards.
 #pragma once
 #include <condition_variable>
 #include <mutex>
@@ -28,12 +29,13 @@ class CAPABILITY("mutex") Mutex {
   std::mutex mutex_;
 };
 
-// Holds the mutex for its lifetime. wait() gives it up while it waits, as std::condition_variable does; write the
-// condition as a loop around wait(), so that the analysis sees the guarded reads under the lock.
+// Holds the mutex for its lifetime. wait() gives it up while it waits, as std::condition_variable
+// does; write the condition as a loop around wait(), so that the analysis sees the guarded reads
+// under the lock.
 class SCOPED_CAPABILITY MutexLock {
  public:
   explicit MutexLock(Mutex& mutex) ACQUIRE(mutex) : lock_(mutex.mutex_) {}
-  ~MutexLock() RELEASE() {}
+  ~MutexLock() RELEASE() = default;
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
 

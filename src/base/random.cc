@@ -10,9 +10,10 @@
 namespace tillrace {
 
 void SystemRandom::fill(std::span<std::uint8_t> bytes) {
-  CHECK(bytes.size() <= sizeof block_);  // getrandom() never returns short up to 256 bytes: getrandom(2)
+  CHECK(bytes.size() <= sizeof block_);
   std::lock_guard lock(mutex_);
   if (sizeof block_ - used_ < bytes.size()) {
+    // Up to 256 bytes it never returns short: getrandom(2).
     CHECK(::getrandom(block_, sizeof block_, 0) == sizeof block_);
     used_ = 0;
   }
@@ -37,7 +38,8 @@ void SeededRandom::fill(std::span<std::uint8_t> bytes) {
 
 std::uint64_t SeededRandom::below(std::uint64_t bound) {
   CHECK(bound > 0);
-  std::uint64_t limit = UINT64_MAX - UINT64_MAX % bound;  // beyond it, the low numbers would come too often
+  // Beyond this limit, the low numbers would come too often.
+  std::uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
   std::uint64_t value = next();
   while (value >= limit) value = next();
   return value % bound;

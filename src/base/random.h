@@ -24,8 +24,8 @@ class SystemRandom final : public Random {
   std::size_t used_ = sizeof block_;
 };
 
-// The same seed gives the same bytes on every machine (SplitMix64: Steele, Lea, Flood, OOPSLA 2014). For tests and
-// generated data, never for secrets.
+// The same seed gives the same bytes on every machine (SplitMix64: Steele, Lea, Flood, OOPSLA
+// 2014). For tests and generated data, never for secrets.
 class SeededRandom final : public Random {
  public:
   explicit SeededRandom(std::uint64_t seed) : state_(seed) {}

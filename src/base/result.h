@@ -15,10 +15,11 @@ enum class Code {
   not_found,      // the thing asked for is not there
   conflict,       // someone else moved first; read again, then decide
   exhausted,      // a named limit is reached; slow down and try again
-  unavailable,    // a dependency is away, or did not answer in time; the call may or may not have happened
+  unavailable,    // a dependency is away or did not answer in time; the call may have happened
   corrupt,        // stored data contradicts itself; stop, a person must look
   shutting_down,  // this process is stopping; nothing was done
 };
+// "not_found" ..., as metrics and logs write it.
 std::string_view name(Code code);
 
 struct Error {

@@ -1,5 +1,5 @@
-// Threads with a name (seen in top -H, gdb and logs). Every thread of the program is made here and listed in
-// ARCHITECTURE.md.
+// Threads with a name (seen in top -H, gdb and logs). Every thread of the program is made here and
+// listed in ARCHITECTURE.md.
 #pragma once
 #include <functional>
 #include <string>
