@@ -1,4 +1,5 @@
-// Replays a fuzzer's corpus as an ordinary test: each file under the folders named on the command line is one input.
+// Replays a fuzzer's corpus as an ordinary test: each file under the folders named on the command
+// line is one input.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
