@@ -1,0 +1,226 @@
+#include "http/client.h"
+
+#include <curl/curl.h>
+
+#include <array>
+#include <mutex>
+
+#include "base/check.h"
+
+namespace tillrace::http {
+namespace {
+
+constexpr long kKeptConnections = 4;
+
+struct CurlDelete {
+  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  void operator()(char* text) const { curl_free(text); }
+};
+template <class T>
+using CurlPointer = std::unique_ptr<T, CurlDelete>;
+
+void initialise_curl_once() {
+  static std::once_flag once;
+  std::call_once(once, [] { CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK); });
+}
+
+// The answer as it comes in. A limit that is passed ends the transfer from within libcurl's
+// callbacks.
+struct Arriving {
+  const ClientOptions& options;
+  Response response;
+  std::size_t header_bytes = 0;
+  bool too_large = false;
+};
+
+std::size_t on_body(char* bytes, std::size_t, std::size_t length, void* context) {
+  auto& arriving = *static_cast<Arriving*>(context);
+  arriving.too_large = length > arriving.options.max_response_bytes - arriving.response.body.size();
+  if (arriving.too_large) return 0;
+  arriving.response.body.append(bytes, length);
+  return length;
+}
+
+std::string_view trimmed(std::string_view text) {
+  std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+std::size_t on_header(char* bytes, std::size_t, std::size_t length, void* context) {
+  auto& arriving = *static_cast<Arriving*>(context);
+  arriving.header_bytes += length;
+  arriving.too_large = arriving.header_bytes > arriving.options.max_header_bytes;
+  if (arriving.too_large) return 0;
+  std::string_view line(bytes, length);
+  if (line.starts_with("HTTP/"))
+    arriving.response.headers = {};  // a new head, after "100 Continue"
+  std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos || line.starts_with("HTTP/")) return length;
+  arriving.response.headers.add(trimmed(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
+  return length;
+}
+
+std::string part(CURLU* url, CURLUPart which, unsigned flags) {
+  char* text = nullptr;
+  if (curl_url_get(url, which, &text, flags) != CURLUE_OK) return {};
+  return CurlPointer<char>(text).get();
+}
+
+struct Place {
+  std::string host;
+  std::string port;
+  std::string text() const { return host + ":" + port; }
+  bool is_this_machine() const {
+    return host == "localhost" || host == "[::1]" || host.starts_with("127.");
+  }
+};
+
+Result<Place> parse_place(const std::string& url) {
+  CurlPointer<CURLU> parsed(curl_url());
+  CHECK(parsed);
+  CURLUcode code = curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0);
+  if (code != CURLUE_OK || url.find('\0') != std::string::npos)
+    return fail(Code::invalid, "'{}' is no URL such as http://127.0.0.1:8080/path: {}", url,
+                code == CURLUE_OK ? "it has a NUL byte" : curl_url_strerror(code));
+  std::string scheme = part(parsed.get(), CURLUPART_SCHEME, 0);
+  if (scheme != "http" && scheme != "https")
+    return fail(Code::invalid, "'{}' is no URL of http or https", url);
+  return Place{part(parsed.get(), CURLUPART_HOST, 0),
+               part(parsed.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT)};
+}
+
+bool has_line_break(std::string_view text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
+}
+
+Status add_line(CurlPointer<curl_slist>& list, const std::string& line) {
+  curl_slist* longer = curl_slist_append(list.get(), line.c_str());
+  if (!longer) return fail(Code::exhausted, "out of memory for a header field");
+  static_cast<void>(list.release());  // the longer list owns the shorter one
+  list.reset(longer);
+  return {};
+}
+
+Result<CurlPointer<curl_slist>> header_list(const Headers& headers) {
+  CurlPointer<curl_slist> list;
+  // libcurl would wait for "100 Continue" before larger bodies, a second each with servers that
+  // send none.
+  Status added = add_line(list, "Expect:");
+  for (const auto& [field, value] : headers) {
+    if (!added) break;
+    if (field.empty() || field.find_first_of(":; ") != std::string::npos || has_line_break(field) ||
+        has_line_break(value))
+      return fail(Code::invalid, "header field '{}' is malformed", field);
+    // libcurl sends a field without a value only when it ends with a semicolon.
+    added = add_line(list, value.empty() ? field + ";" : field + ": " + value);
+  }
+  if (!added) return fail(added.error());
+  return list;
+}
+
+// What became of the call, in words.
+std::string explain(CURLcode code, const char* details, const Call& call) {
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST: return "the name is not known";
+    case CURLE_OPERATION_TIMEDOUT:
+      return fmt::format("no answer within {} ms (no connection within {} ms counts too)",
+                         call.total_timeout_ms, call.connect_timeout_ms);
+    case CURLE_GOT_NOTHING: return "the connection was closed before an answer";
+    case CURLE_PARTIAL_FILE: return "the connection was closed in the middle of the answer";
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL: return "what answers there does not speak HTTP";
+    default: break;
+  }
+  return *details != '\0' ? details : curl_easy_strerror(code);
+}
+
+}  // namespace
+
+struct Client::Impl {
+  explicit Impl(ClientOptions given) : options(given), curl(curl_easy_init()) { CHECK(curl); }
+
+  template <class Value>
+  void set(CURLoption option, Value value) {
+    CHECK(curl_easy_setopt(curl.get(), option, value) == CURLE_OK);
+  }
+  // All but what lives on the stack of send().
+  void prepare(const Call& call, bool without_proxy);
+  void set_method(const Call& call);
+  Response finish(Response response);
+
+  ClientOptions options;
+  CurlPointer<CURL> curl;
+};
+
+void Client::Impl::prepare(const Call& call, bool without_proxy) {
+  curl_easy_reset(curl.get());  // options only: the connections stay
+  set(CURLOPT_URL, call.url.c_str());
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_MAXCONNECTS, kKeptConnections);
+  if (without_proxy) set(CURLOPT_PROXY, "");
+  set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(call.connect_timeout_ms));
+  set(CURLOPT_TIMEOUT_MS, static_cast<long>(call.total_timeout_ms));
+  set(CURLOPT_WRITEFUNCTION, &on_body);
+  set(CURLOPT_HEADERFUNCTION, &on_header);
+  set_method(call);
+}
+
+void Client::Impl::set_method(const Call& call) {
+  bool sends_body = call.method == Method::post || call.method == Method::put;
+  if (sends_body) {
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(call.body.size()));
+    set(CURLOPT_POSTFIELDS, call.body.data());
+  }
+  if (call.method == Method::head) {
+    set(CURLOPT_NOBODY, 1L);
+  } else if (call.method != Method::get) {
+    set(CURLOPT_CUSTOMREQUEST, name(call.method).data());
+  }
+}
+
+Response Client::Impl::finish(Response response) {
+  long status = 0;
+  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  response.status = static_cast<int>(status);
+  response.content_type = response.headers.find("Content-Type").value_or("");
+  return response;
+}
+
+Client::Client(ClientOptions options) {
+  initialise_curl_once();
+  impl_ = std::make_unique<Impl>(options);
+}
+Client::~Client() = default;
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+
+Result<Response> Client::send(const Call& call) {
+  if (call.method == Method::other) return fail(Code::invalid, "the call's method is not known");
+  if (call.connect_timeout_ms < 1 || call.total_timeout_ms < 1)
+    return fail(Code::invalid, "the call's timeouts must be 1 ms or more");
+  auto place = parse_place(call.url);
+  if (!place) return fail(place.error());
+  auto headers = header_list(call.headers);
+  if (!headers) return fail(headers.error());
+  Arriving arriving{impl_->options, {}, 0, false};
+  std::array<char, CURL_ERROR_SIZE> details{};
+  impl_->prepare(call, place->is_this_machine());
+  impl_->set(CURLOPT_ERRORBUFFER, details.data());
+  impl_->set(CURLOPT_HTTPHEADER, headers->get());
+  impl_->set(CURLOPT_WRITEDATA, static_cast<void*>(&arriving));
+  impl_->set(CURLOPT_HEADERDATA, static_cast<void*>(&arriving));
+  CURLcode code = curl_easy_perform(impl_->curl.get());
+  impl_->set(CURLOPT_ERRORBUFFER, static_cast<char*>(nullptr));  // the rest is used by perform only
+  if (code == CURLE_OK) return impl_->finish(std::move(arriving.response));
+  if (arriving.too_large)
+    return fail(Code::exhausted, "{} answers with more than {} bytes (or {} of header fields)",
+                place->text(), impl_->options.max_response_bytes, impl_->options.max_header_bytes);
+  return fail(Code::unavailable, "{}: {}", place->text(), explain(code, details.data(), call));
+}
+
+}  // namespace tillrace::http
