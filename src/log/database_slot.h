@@ -1,0 +1,46 @@
+// Internal to the room; includes RocksDB. A database that can be closed and recovered under its
+// readers.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <shared_mutex>
+#include <vector>
+
+#include "log/database.h"
+
+namespace tillrace::log {
+
+// One thread, the owner, opens and writes; any thread reads. After a failed write the owner must
+// reopen() before the next one: RocksDB 7.8 cannot go on in place safely (database_options.cc says
+// why).
+class DatabaseSlot {
+ public:
+  DatabaseSlot(std::filesystem::path path, DatabaseOptions options)
+      : path_(std::move(path)), options_(options) {}
+
+  // Opens the database, or closes it and recovers it from disk. Waits for reads in flight.
+  // unavailable, and the old database goes on answering reads, while the disk lacks the room that
+  // recovery needs. After another failure there is no database: reads fail too.
+  Status reopen();
+  bool needs_reopen() const { return database_ == nullptr || failed_; }
+  // For the owner, when reopen() has succeeded.
+  Status write(const std::vector<NewBatch>& batches, std::int64_t records_before);
+  Result<std::vector<PartitionRange>> ranges() { return database_->ranges(); }
+  const TopicInfo& info() const { return database_->info(); }
+  // Closes the database for good.
+  void close();
+
+  // For readers.
+  Result<Fetched> read(const PartitionRange& range, Offset from, const ReadLimits& limits);
+
+ private:
+  Status check_room() const;
+
+  const std::filesystem::path path_;
+  const DatabaseOptions options_;
+  std::shared_mutex lent_;  // shared by readers, exclusive to replace database_
+  std::unique_ptr<Database> database_;
+  bool failed_ = false;  // the owner's
+};
+
+}  // namespace tillrace::log
