@@ -1,0 +1,28 @@
+// What the processor reports of each partition.
+#pragma once
+#include "base/metrics.h"
+#include "model/record.h"
+#include "warehouse/batch_writer.h"
+
+namespace tillrace::processor {
+
+class PartitionMetrics {
+ public:
+  PartitionMetrics(Metrics& metrics, Partition partition);
+
+  void applied(const warehouse::BatchCounts& counts, double batch_seconds);
+  void failed(Code code);
+  // Seconds from a request's arrival to its rows being visible to everybody.
+  void visible_after(double seconds) { visible_seconds_.observe(seconds); }
+  // Records in the log that the warehouse has not.
+  void lag(std::int64_t records) { lag_.set(static_cast<double>(records)); }
+
+ private:
+  Metrics& metrics_;
+  Labels labels_;
+  Counter received_, inserted_, replaced_, repeated_, rejected_;
+  Histogram batch_seconds_, visible_seconds_;
+  Gauge lag_;
+};
+
+}  // namespace tillrace::processor

@@ -1,0 +1,264 @@
+#include "processor/processor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/thread.h"
+#include "processor/processor_for_tests.h"
+
+namespace tillrace::processor {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+
+constexpr milliseconds kLong{30'000};
+
+ProcessorOptions quick_options() {
+  ProcessorOptions options;
+  options.batch.max_records = 50;
+  options.first_pause_ms = 5;
+  options.longest_pause_ms = 50;
+  return options;
+}
+
+class ProcessorTest : public LogToWarehouse {
+ protected:
+  explicit ProcessorTest(std::int32_t partitions = 1) : LogToWarehouse(partitions) {
+    warehouse::WarehouseOptions options;
+    options.url = database_.url();
+    auto opened = warehouse::Warehouse::open(options, world_.clock, world_.random);
+    EXPECT_TRUE(opened) << opened.error().message;
+    if (opened) warehouse_ = std::move(*opened);
+  }
+  std::unique_ptr<Processor> start() {
+    return std::make_unique<Processor>(quick_options(), *log_, *warehouse_, world_.clock,
+                                       world_.metrics);
+  }
+  bool writer_waits() {
+    return eventually([&] {
+      return ask("select count(*) from pg_stat_activity where datname = current_database() and "
+                 "application_name = 'tillrace processor' and wait_event_type = 'Lock'") != "0";
+    });
+  }
+  std::string counts() {
+    return ask(
+        "select sum(next_offset), sum(inserted), sum(replaced), sum(repeated), sum(rejected) "
+        "from stream.checkpoint");
+  }
+
+  std::unique_ptr<warehouse::Warehouse> warehouse_;
+};
+
+class FourPartitionsTest : public ProcessorTest {
+ protected:
+  FourPartitionsTest() : ProcessorTest(4) {}
+};
+
+TEST_F(ProcessorTest, WritesWhatIsThereAndWhatComes) {
+  append_events(120);
+  auto processor = start();
+  append_events(30);
+  ASSERT_TRUE(processor->catch_up(kLong));
+  append_events(1);
+  ASSERT_TRUE(processor->catch_up(kLong));
+  EXPECT_EQ(counts(), "151|151|0|0|0");
+  EXPECT_EQ(processor->lag_records(), std::vector<std::int64_t>{0});
+  EXPECT_TRUE(processor->health().is_writing);
+  EXPECT_EQ(processor->health().problem, "");
+}
+
+TEST_F(ProcessorTest, CatchUpTellsWhenTheTimeWasTooShort) {
+  append_events(10);
+  ASSERT_TRUE(connection_.execute("begin; lock table shop.invoice in share mode"));
+  auto processor = start();
+  EXPECT_FALSE(processor->catch_up(milliseconds{150}));
+  EXPECT_EQ(processor->lag_records(), std::vector<std::int64_t>{10});
+  ASSERT_TRUE(connection_.execute("commit"));
+  EXPECT_TRUE(processor->catch_up(kLong));
+}
+
+TEST_F(ProcessorTest, StopFinishesTheBatchInHandAndNoMore) {
+  append_events(120);
+  std::unique_ptr<Processor> processor;
+  auto other = database_.connect();  // its lock goes before the processor, should the test fail
+  ASSERT_TRUE(other.execute("begin; lock table shop.invoice in share mode"));
+  processor = start();
+  ASSERT_TRUE(writer_waits());
+  auto stopping = named_thread("stop", [&](const std::stop_token&) { processor->stop(); });
+  warehouse::pause_ms(100);
+  ASSERT_TRUE(other.execute("commit"));
+  stopping.join();
+  EXPECT_EQ(counts(), "50|50|0|0|0");
+  processor->stop();
+  append_events(1);
+  EXPECT_FALSE(processor->catch_up(milliseconds{50}));
+  processor.reset();
+  EXPECT_TRUE(start()->catch_up(kLong));
+  EXPECT_EQ(counts(), "121|121|0|0|0");
+}
+
+TEST_F(ProcessorTest, AContradictionStopsItLoudlyAndForGood) {
+  append_events(5);
+  set_mark(9, log_->id());
+  auto processor = start();
+  ASSERT_TRUE(eventually([&] { return processor->health().has_stopped; }));
+  Health health = processor->health();
+  EXPECT_FALSE(health.is_writing);
+  EXPECT_THAT(health.problem, HasSubstr("9"));
+  EXPECT_EQ(world_.metric("tillrace_processor_waiting"), 1);
+  append_events(20);
+  EXPECT_FALSE(processor->catch_up(milliseconds{100}));
+  EXPECT_TRUE(processor->health().has_stopped) << "though the log reaches the mark now";
+  EXPECT_EQ(line_count(), "0");
+}
+
+TEST_F(FourPartitionsTest, EachPartitionIsWrittenOnce) {
+  auto processor = start();
+  for (int i = 0; i < 10; ++i) append_events(60);
+  ASSERT_TRUE(processor->catch_up(kLong));
+  EXPECT_EQ(counts(), "600|600|0|0|0");
+  EXPECT_EQ(ask("select count(*) from stream.checkpoint where inserted > 0"), "4");
+  EXPECT_EQ(warehouse::faults(connection_), "");
+}
+
+TEST_F(FourPartitionsTest, APartitionThatStopsLeavesTheOthersAtWork) {
+  set_mark(1'000'000, log_->id(), 2);
+  append_events(200);
+  auto processor = start();
+  ASSERT_TRUE(eventually([&] { return processor->health().has_stopped; }));
+  std::int64_t of_two = log_->end(Partition{2})->value;
+  EXPECT_GT(of_two, 0);
+  EXPECT_TRUE(eventually([&] { return line_count() == std::to_string(200 - of_two); }));
+  EXPECT_EQ(world_.metric("tillrace_processor_waiting"), 1);
+  EXPECT_FALSE(processor->catch_up(milliseconds{50}));
+}
+
+TEST_F(FourPartitionsTest, TwoProcessorsAtOnceWriteEachRecordOnce) {
+  auto first = start();
+  Metrics metrics;
+  auto second =
+      std::make_unique<Processor>(quick_options(), *log_, *warehouse_, world_.clock, metrics);
+  for (int i = 0; i < 20; ++i) append_events(40);
+  EXPECT_TRUE(eventually([&] { return line_count() == "800"; }));
+  EXPECT_FALSE(first->health().has_stopped);
+  EXPECT_FALSE(second->health().has_stopped);
+  first->stop();
+  second->stop();
+  EXPECT_EQ(counts(), "800|800|0|0|0");
+  EXPECT_EQ(warehouse::faults(connection_), "");
+}
+
+TEST_F(ProcessorTest, SessionsEndedAgainAndAgainLoseAndDoubleNothing) {
+  auto processor = start();
+  for (int i = 0; i < 40; ++i) {
+    append_events(50);
+    ask("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = "
+        "current_database() "
+        "and application_name = 'tillrace processor'");
+    warehouse::pause_ms(5 + i % 7);
+  }
+  ASSERT_TRUE(processor->catch_up(kLong));
+  EXPECT_EQ(counts(), "2000|2000|0|0|0");
+  EXPECT_TRUE(eventually([&] { return processor->health().is_writing; }));
+  EXPECT_EQ(warehouse::faults(connection_), "");
+}
+
+// With a server of its own, which can be taken away.
+class ProcessorAndServerTest : public testing::Test {
+ protected:
+  void append_events(int count) {
+    std::vector<Record> records;
+    for (int i = 0; i < count; ++i)
+      records.push_back(event_record(std::to_string(next_invoice_++)));
+    ASSERT_TRUE(log_->append_and_wait(std::move(records)));
+  }
+  void open(const warehouse::WarehouseOptions& options) {
+    auto opened = warehouse::Warehouse::open(options, world_.clock, world_.random);
+    ASSERT_TRUE(opened) << opened.error().message;
+    warehouse_ = std::move(*opened);
+    processor_ = std::make_unique<Processor>(quick_options(), *log_, *warehouse_, world_.clock,
+                                             world_.metrics);
+  }
+  void expect_each_once(int count) {
+    // A killed server may answer a little longer, and then take back what it was last given.
+    EXPECT_TRUE(eventually([&] {
+      auto connection = warehouse::Connection::open(warehouse_->url());
+      return connection &&
+             ask(*connection, "select count(*) from shop.invoice_line") == std::to_string(count);
+    }));
+    EXPECT_TRUE(processor_->catch_up(kLong));
+    EXPECT_TRUE(processor_->health().is_writing) << processor_->health().problem;
+    auto connection = warehouse::Connection::open(warehouse_->url());
+    ASSERT_TRUE(connection) << connection.error().message;
+    EXPECT_EQ(
+        ask(*connection, "select next_offset, inserted, replaced, repeated from stream.checkpoint"),
+        fmt::format("{0}|{0}|0|0", count));
+    EXPECT_EQ(ask(*connection, "select count(*) from shop.invoice_line"), std::to_string(count));
+    EXPECT_EQ(warehouse::faults(*connection), "");
+  }
+
+  ScratchFolder log_folder_;
+  World world_;
+  std::unique_ptr<log::Log> log_ = world_.open(log::options_in(log_folder_.path()));
+  std::unique_ptr<warehouse::Warehouse> warehouse_;
+  std::unique_ptr<Processor> processor_;
+  int next_invoice_ = 1;
+};
+
+TEST_F(ProcessorAndServerTest, AForeignServerThatGoesIsWaitedForAndSaidSo) {
+  warehouse::TestFolder folder;
+  warehouse::copy_template_cluster(folder / "postgres");
+  auto start_server = [&] {
+    auto started = warehouse::Cluster::start(warehouse::test_options(folder / "postgres"),
+                                             world_.clock, world_.random);
+    EXPECT_TRUE(started) << started.error().message;
+    return std::move(*started);
+  };
+  auto server = start_server();
+  warehouse::WarehouseOptions options;
+  options.url = server->url();
+  open(options);
+  append_events(60);
+  expect_each_once(60);
+
+  ASSERT_TRUE(server->stop());
+  append_events(60);
+  ASSERT_TRUE(eventually([&] { return !processor_->health().is_writing; }));
+  EXPECT_FALSE(processor_->health().has_stopped);
+  EXPECT_NE(processor_->health().problem, "");
+  EXPECT_EQ(world_.metric("tillrace_processor_waiting"), 1);
+  EXPECT_FALSE(processor_->catch_up(milliseconds{100}));
+  EXPECT_EQ(processor_->lag_records(), std::vector<std::int64_t>{60});
+
+  server.reset();
+  server = start_server();
+  expect_each_once(120);
+  EXPECT_EQ(world_.metric("tillrace_processor_waiting"), 0);
+  processor_.reset();
+}
+
+TEST_F(ProcessorAndServerTest, APrivateServerThatIsKilledIsBroughtBack) {
+  warehouse::TestFolder folder;
+  warehouse::copy_template_cluster(folder / "postgres");
+  warehouse::WarehouseOptions options;
+  options.cluster = warehouse::test_options(folder / "postgres");
+  open(options);
+  int events = 0;
+  for (int round = 0; round < 3; ++round) {
+    auto facts = warehouse::Cluster::find(folder / "postgres");
+    ASSERT_TRUE(facts) << facts.error().message;
+    for (int i = 0; i < 10; ++i, events += 40) {
+      append_events(40);
+      if (i == 3 + round) {
+        ASSERT_EQ(::kill(facts->server_pid, SIGKILL), 0);
+      }
+    }
+    expect_each_once(events);
+  }
+  processor_.reset();
+  warehouse_.reset();
+}
+
+}  // namespace
+}  // namespace tillrace::processor
