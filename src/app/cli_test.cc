@@ -1,0 +1,235 @@
+// The command line from within: what is printed where, and the exit code.
+#include "app/cli.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "app/commands.h"
+#include "app/scratch_for_tests.h"
+
+namespace tillrace::app {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+using Arguments = std::vector<std::string>;
+
+const std::vector<Arguments> kCommands = {
+    {"up"},      {"convert"},        {"generate"},         {"post"},
+    {"topics"},  {"tail"},           {"topics", "create"}, {"customer"},
+    {"invoice"}, {"topics", "list"}, {"report"},           {"status"},
+    {"doctor"},  {"config"},         {"config", "check"},  {"config", "show"}};
+
+class CliTest : public testing::Test {
+ protected:
+  struct Outcome {
+    int exit;
+    std::string out;
+    std::string err;
+  };
+
+  // Each command in a folder of its own, so that no .env and no data folder lie about.
+  CliTest() : before_(std::filesystem::current_path()) {
+    std::filesystem::current_path(folder_.path());
+  }
+  ~CliTest() override { std::filesystem::current_path(before_); }
+
+  static Outcome run(const Arguments& arguments, const std::vector<std::string>& environment = {}) {
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    int exit = run_cli(arguments, environment);
+    std::string out = testing::internal::GetCapturedStdout();
+    return {exit, out, testing::internal::GetCapturedStderr()};
+  }
+  // What a command that was called wrongly says.
+  static std::string usage_error(const Arguments& arguments) {
+    Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.exit, 2) << testing::PrintToString(arguments) << outcome.out;
+    EXPECT_THAT(outcome.out, IsEmpty());
+    EXPECT_THAT(outcome.err, StartsWith("tillrace: "));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    return outcome.err;
+  }
+
+  ScratchFolder folder_;
+  std::filesystem::path before_;
+};
+
+TEST_F(CliTest, HelpOfEveryCommandGoesToStandardOutput) {
+  for (const Arguments& command : kCommands) {
+    for (const char* flag : {"--help", "-h"}) {
+      Arguments arguments = command;
+      arguments.emplace_back(flag);
+      Outcome outcome = run(arguments);
+      EXPECT_EQ(outcome.exit, 0) << command.back();
+      EXPECT_THAT(outcome.out, AllOf(HasSubstr("Usage:"), HasSubstr(command.back())));
+      EXPECT_THAT(outcome.err, IsEmpty());
+    }
+  }
+}
+
+TEST_F(CliTest, TheProgramsHelpNamesEveryCommandAndCommonFlag) {
+  Outcome outcome = run({"--help"});
+  EXPECT_EQ(outcome.exit, 0);
+  for (const Arguments& command : kCommands)
+    EXPECT_THAT(outcome.out, HasSubstr("  " + command.front() + " "));
+  for (const char* flag : {"--config", "--data-dir", "--log-level", "--json", "--quiet"})
+    EXPECT_THAT(outcome.out, HasSubstr(flag));
+}
+
+TEST_F(CliTest, WithoutArgumentsHelpIsShownAndTheExitCodeSaysUsage) {
+  Outcome outcome = run({});
+  EXPECT_EQ(outcome.exit, 2);
+  EXPECT_THAT(outcome.out, HasSubstr("Usage:"));
+}
+
+TEST_F(CliTest, VersionIsOneLine) {
+  Outcome outcome = run({"--version"});
+  EXPECT_EQ(outcome.exit, 0);
+  EXPECT_THAT(outcome.out, testing::MatchesRegex("tillrace [0-9.]+\n"));
+}
+
+TEST_F(CliTest, AnUnknownWordIsRefusedWithTheNearestKnown) {
+  for (const auto& [arguments, like] : std::vector<std::pair<Arguments, std::string>>{
+           {{"stauts"}, "status"},
+           {{"tpoics"}, "topics"},
+           {{"topics", "crate", "x"}, "create"},
+           {{"config", "sohw"}, "show"},
+           {{"up", "--lisen", ":80"}, "--listen"},
+           {{"up", "--lisen=:80"}, "--listen"},
+           {{"status", "--jsn"}, "--json"},
+           {{"--data-dri", "x", "status"}, "--data-dir"},
+           {{"post", "f", "--concurency", "3"}, "--concurrency"},
+           {{"report", "total-sales", "--form", "2011-01-01"}, "--from"},
+           {{"generate", "--row=1"}, "--rows"}})
+    EXPECT_THAT(usage_error(arguments), HasSubstr("did you mean '" + like + "'?"))
+        << testing::PrintToString(arguments);
+}
+
+TEST_F(CliTest, AWordUnlikeAllOthersIsToldWhereHelpIs) {
+  EXPECT_THAT(usage_error({"frobnicate"}), HasSubstr("see `tillrace --help`"));
+  EXPECT_THAT(usage_error({"status", "--frobnicate-all"}), HasSubstr("`tillrace status --help`"));
+  EXPECT_THAT(usage_error({"config", "show", "frobnicate"}),
+              HasSubstr("`tillrace config show --help`"));
+}
+
+TEST_F(CliTest, WhatIsMissingOrOutOfRangeIsRefused) {
+  for (const Arguments& arguments :
+       std::vector<Arguments>{{"--json"},
+                              {"convert"},
+                              {"post"},
+                              {"topics"},
+                              {"config"},
+                              {"customer"},
+                              {"invoice"},
+                              {"report"},
+                              {"topics", "create"},
+                              {"up", "--listen"},
+                              {"customer", "1", "2"},
+                              {"post", "f", "--concurrency", "0"},
+                              {"post", "f", "--concurrency", "257"},
+                              {"post", "f", "--batch", "0"},
+                              {"post", "f", "--batch", "1000001"},
+                              {"post", "f", "--retry-for", "soon"},
+                              {"generate", "--rows", "-1"},
+                              {"generate", "--rows", "many"},
+                              {"topics", "create", "x", "--partitions", "0"},
+                              {"topics", "create", "x", "--partitions", "257"},
+                              {"tail", "-n", "-5"},
+                              {"report", "top-products", "--top", "0"}})
+    usage_error(arguments);
+}
+
+TEST_F(CliTest, ABadSettingIsRefusedByEveryCommandSayingWhere) {
+  EXPECT_THAT(usage_error({"up", "--listen", "nowhere"}), HasSubstr("http.listen"));
+  EXPECT_THAT(usage_error({"status", "--log-level", "loud"}), HasSubstr("log_level"));
+  EXPECT_THAT(usage_error({"topics", "list", "--data-dir", ""}), HasSubstr("data_dir"));
+  EXPECT_THAT(usage_error({"config", "check", "--config", "none.toml"}), HasSubstr("none.toml"));
+  folder_.file("shop.toml", "[http]\nthreds = 1\n");
+  EXPECT_THAT(usage_error({"--config", "shop.toml", "config", "check"}),
+              HasSubstr("shop.toml:2: there is no setting 'http.threds'; did you mean"));
+  folder_.file(".env", "TILLRACE_HTTP__THREADS=0\n");
+  EXPECT_THAT(usage_error({"config", "check"}), HasSubstr("TILLRACE_HTTP__THREADS in .env"));
+}
+
+TEST_F(CliTest, ConfigCheckIsSilentWhenQuiet) {
+  EXPECT_EQ(run({"config", "check"}).out, "the configuration is valid\n");
+  Outcome quiet = run({"config", "check", "--quiet"});
+  EXPECT_EQ(quiet.exit, 0);
+  EXPECT_THAT(quiet.out, IsEmpty());
+}
+
+TEST_F(CliTest, ConfigShowTellsValuesAndTheirSources) {
+  Outcome outcome = run({"config", "show", "--json", "--data-dir", "here"},
+                        {"TILLRACE_HTTP__LISTEN=127.0.0.1:81", "HOME=/"});
+  EXPECT_EQ(outcome.exit, 0);
+  EXPECT_THAT(
+      outcome.out,
+      AllOf(HasSubstr(R"({"setting":"data_dir","value":"here","from":"the command line",)"),
+            HasSubstr(R"("127.0.0.1:81","from":"TILLRACE_HTTP__LISTEN in the environment")"),
+            HasSubstr(R"("from":"default")")));
+}
+
+TEST_F(CliTest, AnUnknownReportIsRefusedWithTheNearestKnown) {
+  EXPECT_THAT(usage_error({"report", "total-sale"}), HasSubstr("did you mean 'total-sales'?"));
+  EXPECT_THAT(usage_error({"report", "topproducts"}), HasSubstr("did you mean 'top-products'?"));
+  EXPECT_THAT(usage_error({"report", "xyz"}),
+              AllOf(HasSubstr("customer-summary"), HasSubstr("cancelled-orders")));
+}
+
+TEST_F(CliTest, WhereNothingRunsTheExitCodeSaysSo) {
+  EXPECT_EQ(run({"status"}).exit, 1);
+  for (const Arguments& arguments : std::vector<Arguments>{
+           {"customer", "1"}, {"invoice", "1"}, {"report", "total-sales"}, {"post", "f.ndjson"}}) {
+    Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.exit, 3) << arguments.front();
+    EXPECT_THAT(outcome.err, HasSubstr("tillrace up"));
+    EXPECT_THAT(outcome.out, IsEmpty());
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "tillrace-data"));
+}
+
+TEST_F(CliTest, TopicsAreMadeOnceAndListed) {
+  Outcome made = run({"topics", "create", "shop", "--partitions", "2", "--json"});
+  EXPECT_EQ(made.exit, 0) << made.err;
+  EXPECT_THAT(made.out, StartsWith(R"({"topic":"shop","partitions":2,"log_id":")"));
+  Outcome again = run({"topics", "create", "shop"});
+  EXPECT_EQ(again.exit, 1);
+  EXPECT_THAT(again.err, HasSubstr("shop"));
+  Outcome list = run({"topics", "list", "--json"});
+  EXPECT_THAT(list.out, AllOf(HasSubstr(R"("topic":"shop","partition":0,"first":0,"end":0)"),
+                              HasSubstr(R"("partition":1)"), Not(HasSubstr(R"("partition":2)"))));
+  EXPECT_EQ(run({"topics", "create", "a/b"}).exit, 2);
+}
+
+TEST_F(CliTest, GenerateGivesTheSameBytesForTheSameSeed) {
+  Outcome first = run({"generate", "--rows", "50", "--seed", "7", "--quiet"});
+  EXPECT_EQ(first.exit, 0) << first.err;
+  EXPECT_EQ(std::count(first.out.begin(), first.out.end(), '\n'), 50);
+  EXPECT_EQ(run({"generate", "--rows", "50", "--seed", "7", "--quiet"}).out, first.out);
+  EXPECT_NE(run({"generate", "--rows", "50", "--seed", "8", "--quiet"}).out, first.out);
+  EXPECT_THAT(usage_error({"generate", "--start", "yesterday"}), HasSubstr("2010-12-01"));
+}
+
+TEST_F(CliTest, ConvertTellsABadRowByItsExitCode) {
+  constexpr std::string_view kHead =
+      "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+  constexpr std::string_view kRow = "536365,85123A,HEART,6,2010-12-01 08:26:00,2.55,17850.0,EIRE\n";
+  folder_.file("good.csv", fmt::format("{}{}", kHead, kRow));
+  Outcome good = run({"convert", "good.csv", "-o", "good.ndjson", "--json"});
+  EXPECT_EQ(good.exit, 0) << good.err;
+  EXPECT_THAT(good.out, StartsWith(R"({"rows":1,"written":1,"rejected":0,)"));
+  folder_.file("bad.csv", fmt::format("{}{}x,y\n", kHead, kRow));
+  Outcome bad = run({"convert", "bad.csv", "-o", "bad.ndjson", "--json"});
+  EXPECT_EQ(bad.exit, 1);
+  EXPECT_THAT(bad.out, StartsWith(R"({"rows":2,"written":1,"rejected":1,)"));
+  EXPECT_EQ(run({"convert", "none.csv", "-o", "x"}).exit, 1);
+  EXPECT_EQ(run({"convert", "good.csv", "--date-order", "ymd"}).exit, 2);
+}
+
+}  // namespace
+}  // namespace tillrace::app

@@ -1,0 +1,162 @@
+// convert, generate, post: stage 0 from the terminal.
+#include <unistd.h>
+
+#include "app/commands.h"
+#include "app/run_info.h"
+#include "app/signals.h"
+#include "client/bytes.h"
+#include "client/convert.h"
+#include "client/generate.h"
+#include "client/post.h"
+#include "model/invoice_date.h"
+
+namespace tillrace::app {
+namespace {
+
+using client::ProgressBar;
+
+// Warnings and the progress bar share standard error.
+struct Screen {
+  Screen(const char* label, bool quiet, Clock& clock)
+      : bar(ProgressBar::on_stderr(label, clock)), is_quiet(quiet) {}
+
+  void warn(std::string_view line) {
+    bar.clear();
+    print_err(std::string(line) + "\n");
+  }
+  void update(const client::Progress& progress) {
+    if (!is_quiet) bar.update(progress);
+  }
+
+  ProgressBar bar;
+  bool is_quiet;
+};
+
+void print_summary(const Context& context, const Table& table) {
+  bool for_people = context.format == Format::table;
+  if (for_people && context.quiet) return;
+  std::string text = print(table, {context.format, true, {}});
+  for_people ? print_err(text) : print_out(text);
+}
+
+std::string count(std::uint64_t number) { return std::to_string(number); }
+
+Table convert_table(const client::ConvertSummary& summary) {
+  return {{{"rows", CellKind::number},
+           {"written", CellKind::number},
+           {"rejected", CellKind::number},
+           {"invoices", CellKind::number},
+           {"without_description", CellKind::number},
+           {"rejected_file", CellKind::text}},
+          {{count(summary.rows), count(summary.written), count(summary.rejected),
+            count(summary.invoices), count(summary.without_description),
+            summary.rejected_path.empty() ? std::nullopt
+                                          : std::optional(summary.rejected_path.string())}}};
+}
+
+Table post_table(const client::PostSummary& summary) {
+  return {
+      {{"read", CellKind::number},
+       {"accepted", CellKind::number},
+       {"refused", CellKind::number},
+       {"open", CellKind::number},
+       {"requests", CellKind::number},
+       {"retried_requests", CellKind::number},
+       {"bytes", CellKind::number},
+       {"seconds", CellKind::number},
+       {"events_per_s", CellKind::number},
+       {"refused_file", CellKind::text}},
+      {{count(summary.read), count(summary.accepted), count(summary.refused), count(summary.open()),
+        count(summary.requests), count(summary.retried_requests), count(summary.bytes),
+        fmt::format("{:.3f}", summary.seconds), fmt::format("{:.0f}", summary.events_per_s),
+        summary.refused_path.empty() ? std::nullopt
+                                     : std::optional(summary.refused_path.string())}}};
+}
+
+Result<std::string> url_to_post_to(const Context& context, const PostArguments& arguments) {
+  if (!arguments.url.empty()) return arguments.url;
+  auto info = read_run_info(context.config().data_dir);
+  if (!info)
+    return fail(Code::unavailable, "{}; or name the server with --url", info.error().message);
+  return info->http_url;
+}
+
+// Where results already are on standard output, the summary must not be.
+bool writes_to_stdout(const std::filesystem::path& output) {
+  return output.empty() || output == "-";
+}
+
+}  // namespace
+
+Exit run_convert(const Context& context, const ConvertArguments& arguments) {
+  auto order = client::parse_date_order(arguments.date_order);
+  if (!order) return report(order.error());
+  StopOnSignal stop;
+  SystemClock clock;
+  Screen screen("convert", context.quiet, clock);
+  client::ConvertOptions options{arguments.input, arguments.output, arguments.rejected,
+                                 arguments.lines_from, *order};
+  client::ConvertCallbacks callbacks;
+  callbacks.warn = [&](std::string_view line) { screen.warn(line); };
+  callbacks.progress = [&](const client::Progress& progress) { screen.update(progress); };
+  auto summary = client::convert(options, callbacks, stop.token());
+  screen.bar.clear();
+  if (!summary) return report(summary.error());
+  Context shown = context;
+  if (writes_to_stdout(arguments.output)) shown.format = Format::table;
+  print_summary(shown, convert_table(*summary));
+  return summary->rejected > 0 ? Exit::not_so : Exit::ok;
+}
+
+Exit run_generate(const Context& context, const GenerateArguments& arguments) {
+  auto start = parse_invoice_date(arguments.start + " 00:00", TimeZone{});
+  if (!start)
+    return report({Code::invalid,
+                   fmt::format("--start '{}' is not a day such as 2010-12-01", arguments.start)});
+  StopOnSignal stop;
+  SystemClock clock;
+  Screen screen("generate", context.quiet, clock);
+  auto output = client::Output::open(arguments.output);
+  if (!output) return report(output.error());
+  client::GenerateOptions options{arguments.rows, arguments.seed, arguments.rate, *start};
+  bool flush_at_once = arguments.rate > 0;
+  auto sink = [&](std::string_view lines) -> Status {
+    Status written = output->write(lines);
+    return written && flush_at_once ? output->flush() : written;
+  };
+  auto progress = [&](const client::Progress& now) { screen.update(now); };
+  auto summary = client::generate(options, sink, progress, clock, stop.token());
+  screen.bar.clear();
+  if (!summary) return report(summary.error());
+  if (Status committed = output->commit(); !committed) return report(committed.error());
+  return Exit::ok;
+}
+
+Exit run_post(const Context& context, const PostArguments& arguments) {
+  auto url = url_to_post_to(context, arguments);
+  if (!url) return report(url.error());
+  StopOnSignal stop;
+  SystemClock clock;
+  SystemRandom random;
+  Screen screen("post", context.quiet || arguments.each, clock);
+  client::PostOptions options;
+  options.input = arguments.input;
+  options.url = *url;
+  options.each = arguments.each;
+  options.rate_per_s = arguments.rate;
+  options.concurrency = arguments.concurrency;
+  options.batch = static_cast<std::size_t>(arguments.batch);
+  options.retry_for_s = arguments.retry_for_s;
+  client::PostCallbacks callbacks;
+  callbacks.warn = [&](std::string_view line) { screen.warn(line); };
+  callbacks.status = [&](int status) { print_out(fmt::format("Status code: {}\n", status)); };
+  callbacks.progress = [&](const client::Progress& progress) { screen.update(progress); };
+  auto summary = client::post(options, callbacks, clock, random, stop.token());
+  screen.bar.clear();
+  if (!summary) return report(summary.error());
+  print_summary(context, post_table(*summary));
+  if (summary->failure) return report(*summary->failure);
+  return summary->refused > 0 || summary->open() > 0 ? Exit::not_so : Exit::ok;
+}
+
+}  // namespace tillrace::app

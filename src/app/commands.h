@@ -1,0 +1,97 @@
+// The commands of the program. Each prints its result on stdout and returns the exit code; cli.cc
+// calls them.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "app/config.h"
+#include "app/output.h"
+#include "base/result.h"
+
+namespace tillrace::app {
+
+// Exit codes (design: the command line).
+enum class Exit : int { ok = 0, not_so = 1, usage = 2, dependency = 3, internal = 4 };
+Exit exit_of(const Error& error);
+// Prints "tillrace: message" on stderr.
+Exit report(const Error& error);
+void print_out(const std::string& text);
+void print_err(const std::string& text);
+
+// PATH, for finding PostgreSQL's programs.
+std::string search_path();
+
+struct Context {
+  LoadedConfig loaded;
+  Format format = Format::table;
+  bool quiet = false;
+
+  const Config& config() const { return loaded.config; }
+};
+
+// up.cc
+Exit run_up(const Context& context);
+
+// status.cc, doctor.cc, config_command.cc
+Exit run_status(const Context& context);
+Exit run_doctor(const Context& context);
+Exit run_config_check(const Context& context);
+Exit run_config_show(const Context& context);
+
+// client_commands.cc
+struct ConvertArguments {
+  std::filesystem::path input;
+  std::filesystem::path output;
+  std::filesystem::path rejected;
+  std::optional<std::filesystem::path> lines_from;
+  std::string date_order = "mdy";
+};
+Exit run_convert(const Context& context, const ConvertArguments& arguments);
+
+struct GenerateArguments {
+  std::uint64_t rows = 10'000;
+  std::uint64_t seed = 1;
+  std::uint64_t rate = 0;
+  std::string start = "2010-12-01";
+  std::filesystem::path output;
+};
+Exit run_generate(const Context& context, const GenerateArguments& arguments);
+
+struct PostArguments {
+  std::filesystem::path input;
+  std::string url;  // empty: of what runs on the data folder
+  bool each = false;
+  std::uint64_t rate = 0;
+  std::optional<int> concurrency;
+  int batch = 1'000;
+  int retry_for_s = 300;
+};
+Exit run_post(const Context& context, const PostArguments& arguments);
+
+// topic_commands.cc
+Exit run_topics_list(const Context& context);
+Exit run_topics_create(const Context& context, const std::string& name, int partitions);
+struct TailArguments {
+  std::string topic;
+  bool from_beginning = false;
+  std::optional<std::int64_t> count;  // then end
+};
+Exit run_tail(const Context& context, const TailArguments& arguments);
+
+// report_commands.cc
+Exit run_customer(const Context& context, const std::string& id);
+Exit run_invoice(const Context& context, const std::string& invoice_no);
+struct ReportArguments {
+  std::string name;
+  std::optional<std::string> from;
+  std::optional<std::string> to;
+  std::string grain = "month";
+  std::string segment = "all";
+  std::optional<int> top;
+  bool services = false;
+};
+Exit run_report(const Context& context, const ReportArguments& arguments);
+
+}  // namespace tillrace::app

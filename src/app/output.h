@@ -1,0 +1,39 @@
+// Results for people and programs: tables, JSON, CSV, on stdout.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tillrace::app {
+
+enum class Format { table, json, csv };
+
+enum class CellKind { text, number, boolean };
+
+// A result with its column names; a cell without value is NULL. Owns its texts.
+struct Table {
+  struct Column {
+    std::string name;
+    CellKind kind = CellKind::text;
+  };
+  std::vector<Column> columns;
+  std::vector<std::vector<std::optional<std::string>>> rows;
+};
+
+// table: aligned, numbers to the right with thousands grouped, a rule under the head; control
+// characters do not reach the terminal. `bar_column`: a column of numbers that is also drawn as
+// bars. csv: RFC 4180. json: an array of objects, or the one object when `single`; numbers keep all
+// their digits.
+struct PrintOptions {
+  Format format = Format::table;
+  bool single = false;
+  std::optional<std::string> bar_column;
+};
+std::string print(const Table& table, const PrintOptions& options);
+
+// "-12,345.678" for "-12345.678"; other text as it is.
+std::string grouped_digits(std::string_view number);
+
+}  // namespace tillrace::app

@@ -1,0 +1,46 @@
+#include "app/sessions.h"
+
+#include "warehouse/cluster.h"
+#include "warehouse/reports.h"
+
+namespace tillrace::app {
+
+Result<std::string> warehouse_url(const Config& config) {
+  if (!config.warehouse.url.empty()) return config.warehouse.url;
+  auto cluster = warehouse::Cluster::find(config.data_dir / "postgres");
+  if (cluster) return cluster->url;
+  if (cluster.error().code != Code::not_found) return fail(cluster.error());
+  return fail(
+      Code::unavailable,
+      "no warehouse runs on {}; start it with `tillrace up --data-dir {}`, or set warehouse.url",
+      config.data_dir.string(), config.data_dir.string());
+}
+
+Result<warehouse::Connection> open_warehouse(const Config& config) {
+  auto url = warehouse_url(config);
+  if (!url) return fail(url.error());
+  warehouse::ConnectionOptions options;
+  options.application_name = "tillrace cli";
+  return warehouse::Connection::open(*url, options);
+}
+
+Table table_of(const warehouse::Rows& rows) {
+  Table table;
+  for (int i = 0; i < rows.column_count(); ++i) {
+    warehouse::CellKind kind = warehouse::kind_of_type(rows.column_type(i));
+    table.columns.push_back({std::string(rows.column_name(i)),
+                             kind == warehouse::CellKind::number    ? CellKind::number
+                             : kind == warehouse::CellKind::boolean ? CellKind::boolean
+                                                                    : CellKind::text});
+  }
+  for (int row = 0; row < rows.row_count(); ++row) {
+    auto& cells = table.rows.emplace_back();
+    for (int i = 0; i < rows.column_count(); ++i) {
+      auto cell = rows.cell(row, i);
+      cells.push_back(cell ? std::optional<std::string>(*cell) : std::nullopt);
+    }
+  }
+  return table;
+}
+
+}  // namespace tillrace::app

@@ -1,0 +1,17 @@
+// How commands reach the warehouse.
+#pragma once
+#include "app/commands.h"
+#include "warehouse/connection.h"
+
+namespace tillrace::app {
+
+// The configured server, or the private one that runs in the data folder. unavailable, saying how
+// to start it, when none does.
+Result<warehouse::Connection> open_warehouse(const Config& config);
+// Its URL, with the password.
+Result<std::string> warehouse_url(const Config& config);
+
+// The rows as a table to print.
+Table table_of(const warehouse::Rows& rows);
+
+}  // namespace tillrace::app
