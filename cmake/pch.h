@@ -1,4 +1,5 @@
-// What nearly every file includes, parsed once. A file still includes what it uses: the preset "lint" builds without this.
+// What nearly every file includes, parsed once. A file still includes what it uses: the preset
+// "lint" builds without this.
 #pragma once
 #include <fmt/format.h>
 
