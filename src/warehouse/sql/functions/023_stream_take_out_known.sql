@@ -20,7 +20,7 @@ begin
 
   delete from pg_temp.incoming as new
   using shop.invoice_line as line, shop.invoice as head
-  where new.invoice_no in (select unnest(p_known))
+  where line.invoice_no = any (p_known)
     and line.invoice_no = new.invoice_no and line.event_id = new.event_id
     and head.invoice_no = line.invoice_no and head.part = line.part
     and (new.line_no, new.stock_code, new.description, new.quantity, new.unit_price,
@@ -32,7 +32,7 @@ begin
 
   with gone as (
     delete from shop.invoice_line as line using pg_temp.incoming as new
-    where new.invoice_no in (select unnest(p_known))
+    where line.invoice_no = any (p_known)
       and line.invoice_no = new.invoice_no and line.event_id = new.event_id
     returning new."offset", line.invoice_no, line.event_id, line.part, line.line_no, line.stock_code,
               line.description, line.quantity, line.unit_price
