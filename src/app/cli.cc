@@ -44,6 +44,11 @@ void add_common(CLI::App& app, Parsed& parsed) {
   app.add_flag("--quiet", parsed.quiet, "no progress and no summary");
 }
 
+// For commands whose result is one table.
+void add_csv(CLI::App& app, Parsed& parsed) {
+  app.add_flag("--csv", parsed.csv, "the result as CSV");
+}
+
 CLI::App* command(CLI::App& app, Parsed& parsed, const char* name, const char* help,
                   Exit (*run)(const Context&)) {
   CLI::App* sub = app.add_subcommand(name, help);
@@ -128,7 +133,9 @@ void add_client_commands(CLI::App& app, Parsed& parsed) {
 void add_log_commands(CLI::App& app, Parsed& parsed) {
   CLI::App* topics = app.add_subcommand("topics", "The log's topics");
   topics->fallthrough()->require_subcommand(1);
-  command(*topics, parsed, "list", "Topics, their partitions and offsets", run_topics_list);
+  CLI::App* list =
+      command(*topics, parsed, "list", "Topics, their partitions and offsets", run_topics_list);
+  add_csv(*list, parsed);
   CLI::App* create =
       command_with(*topics, parsed, "create", "Make a topic; its number of partitions is fixed",
                    [](const Context& c, const Parsed& p) {
@@ -176,20 +183,23 @@ void add_report_commands(CLI::App& app, Parsed& parsed) {
   report->footer(
       "Examples:\n  tillrace report total-sales --from 2011-01-01 --to 2011-02-01\n"
       "  tillrace report top-products --top 20 --json");
-  for (CLI::App* sub : {customer, invoice, report})
-    sub->add_flag("--csv", parsed.csv, "the result as CSV");
+  for (CLI::App* sub : {customer, invoice, report}) add_csv(*sub, parsed);
 }
 
 void add_operator_commands(CLI::App& app, Parsed& parsed) {
   command(app, parsed, "status", "What runs on a data folder, where, and how far it has come",
           run_status);
-  command(app, parsed, "doctor", "Whether this machine can run tillrace, and what to do where not",
-          run_doctor);
+  CLI::App* doctor =
+      command(app, parsed, "doctor",
+              "Whether this machine can run tillrace, and what to do where not", run_doctor);
+  add_csv(*doctor, parsed);
   CLI::App* config = app.add_subcommand("config", "The settings");
   config->fallthrough()->require_subcommand(1);
   command(*config, parsed, "check", "Exit 0 when all settings are valid", run_config_check);
-  command(*config, parsed, "show", "All settings, their values, and where those come from",
-          run_config_show);
+  CLI::App* show =
+      command(*config, parsed, "show", "All settings, their values, and where those come from",
+              run_config_show);
+  add_csv(*show, parsed);
 }
 
 // "tillrace config show"
