@@ -21,7 +21,11 @@ Result<warehouse::Connection> open_warehouse(const Config& config) {
   if (!url) return fail(url.error());
   warehouse::ConnectionOptions options;
   options.application_name = "tillrace cli";
-  return warehouse::Connection::open(*url, options);
+  auto connection = warehouse::Connection::open(*url, options);
+  // A database that is not there is a dependency that is not there, not a thing that was asked for.
+  if (!connection && connection.error().code == Code::not_found)
+    return fail(Code::unavailable, "{}", connection.error().message);
+  return connection;
 }
 
 Table table_of(const warehouse::Rows& rows) {

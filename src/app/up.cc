@@ -27,11 +27,17 @@ struct Running {
   std::unique_ptr<gateway::Gateway> gateway;
   std::unique_ptr<Health> health;
   std::unique_ptr<http::Server> server;
+
+  // The log's last answers go through the gateway, so they come before it goes.
+  ~Running() {
+    if (log) log->stop();
+  }
 };
 
 Status start_log(Running& running, const Config& config) {
   log::EmbeddedLogOptions options;
   options.folder = config.data_dir / "log";
+  if (Status made = make_private_folder(options.folder); !made) return made;
   options.topic = config.log.topic;
   options.partitions = config.log.partitions;
   auto opened = log::open_embedded_log(options, running.clock, running.random, running.metrics);
@@ -143,6 +149,7 @@ Exit run_up(const Context& context) {
   if (Status made = make_folders(config.data_dir); !made) return report(made.error());
   auto lock = FolderLock::acquire(config.data_dir);
   if (!lock) return report(lock.error());
+  remove_run_info(config.data_dir);  // of a process that was killed: nobody must take it for ours
   Exit exit = serve(context, signals);
   logging::info("stopped");
   return exit;

@@ -90,6 +90,16 @@ Status make_folders(const std::filesystem::path& path) {
   return {};
 }
 
+Status make_private_folder(const std::filesystem::path& path) {
+  if (Status made = make_folders(path); !made) return made;
+  std::error_code error;
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
+  if (error)
+    return fail(Code::unavailable, "cannot close folder {} to others: {}", path.string(),
+                error.message());
+  return {};
+}
+
 Result<FolderLock> FolderLock::acquire(const std::filesystem::path& folder) {
   auto path = folder / "lock";
   int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);

@@ -17,6 +17,8 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
                              unsigned mode = 0644);
 Status sync_folder(const std::filesystem::path& folder);
 Status make_folders(const std::filesystem::path& path);
+// A folder that only its owner may enter, whether it was there before or not.
+Status make_private_folder(const std::filesystem::path& path);
 
 // Exclusive ownership of a folder: a lock on its file `lock`, which holds the owner's pid. The
 // kernel lets go of it when the process ends, however it ends. By open file description

@@ -6,6 +6,8 @@
 namespace tillrace::processor {
 namespace {
 
+constexpr std::chrono::milliseconds kStoppedLogPause{20};
+
 double seconds(std::chrono::nanoseconds duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -41,7 +43,9 @@ Status PartitionLoop::idle(std::chrono::milliseconds patience, const std::stop_t
   metrics_.lag(0);
   auto more = log_.wait_for(partition_, *mark_, patience, stop);
   if (!writer_.has_session()) mark_.reset();
-  if (!more && more.error().code != Code::shutting_down) return fail(more.error());
+  if (more) return {};
+  if (more.error().code != Code::shutting_down) return fail(more.error());
+  clock_.sleep_for(kStoppedLogPause);  // nothing will come, and the others need the processor
   return {};
 }
 

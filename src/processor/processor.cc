@@ -66,7 +66,7 @@ bool Processor::survive(Partition partition, const Error& error, int& pause_ms, 
     stop_reporting(partition, error.message);
     return false;
   }
-  if (error.code != Code::conflict) {
+  if (error.code != Code::conflict || pause_ms > options_.first_pause_ms) {
     logging::warning("partition {} waits: {}", partition.value, error.message);
     report_problem(partition, error.message);
   }

@@ -9,6 +9,7 @@
 namespace tillrace::warehouse {
 namespace {
 
+constexpr int kAnswerTimeoutMs = 120'000;  // a server that hangs is one that is away
 constexpr std::size_t kCopyChunkBytes = 256 * 1024;
 constexpr const char* kCopyLines = "copy pg_temp.incoming from stdin (format binary)";
 constexpr const char* kCopyRejected =
@@ -18,6 +19,7 @@ constexpr const char* kCopyRejected =
 ConnectionOptions session_options() {
   ConnectionOptions options;
   options.application_name = "tillrace processor";
+  options.answer_timeout_ms = kAnswerTimeoutMs;
   options.settings = {{"synchronous_commit", "off"},
                       {"work_mem", "64MB"},
                       {"temp_buffers", "16MB"},

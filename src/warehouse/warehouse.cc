@@ -11,6 +11,9 @@ Status bring_up_to_date(const std::string& url, const std::string& time_zone) {
   ConnectionOptions options;
   options.application_name = "tillrace migrate";
   auto connection = Connection::open(url, options);
+  if (!connection && connection.error().code == Code::not_found)
+    return fail(Code::unavailable, "{}",
+                connection.error().message);  // it can be made, and tried again
   if (!connection) return fail(connection.error());
   if (Status migrated = migrate(*connection); !migrated) return migrated;
   return set_time_zone(*connection, time_zone);
