@@ -1,11 +1,12 @@
 // The embedded log's append against a raw file that takes the same bytes with the same number of
-// syncs, in one run.
-//
-//   log_append FOLDER     on the disk to measure; about 15 seconds
+// syncs, in one run; the main below has the usage.
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -22,12 +23,14 @@
 namespace tillrace {
 namespace {
 
-constexpr double kSeconds = 4;
-
+// A closed loop: each appender waits for its answer before it sends its next batch. They are
+// callbacks on a few threads, as the gateway's connections are.
 struct Load {
-  const char* name;
-  int appenders;  // each waits for its answer before it sends the next
-  int events_a_batch;
+  int appenders = 1;
+  int events_a_batch = 1;
+  int threads = 2;
+  bool receipts = false;
+  double seconds = 4;
 };
 
 struct Outcome {
@@ -61,6 +64,48 @@ double number_after(const std::string& text, const std::string& name) {
   return std::stod(text.substr(at + name.size() + 2));
 }
 
+// A thread's appenders that wait for nothing.
+class Idle {
+ public:
+  explicit Idle(int count) : count_(count) {}
+  void give() {
+    std::lock_guard lock(mutex_);
+    ++count_;
+    given_.notify_one();
+  }
+  void take() {
+    std::unique_lock lock(mutex_);
+    given_.wait(lock, [this] { return count_ > 0; });
+    --count_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable given_;
+  int count_;
+};
+
+// One thread's share of the appenders.
+void append_until(const std::atomic<bool>& over, log::Log& log, const Load& load, int thread,
+                  std::atomic<std::int64_t>& batches) {
+  SeededRandom random(static_cast<std::uint64_t>(thread));
+  std::vector<Record> batch;
+  for (int i = 0; i < load.events_a_batch; ++i) batch.push_back(event(random));
+  int share = (load.appenders + load.threads - 1 - thread) / load.threads;
+  Idle idle(share);
+  for (std::int64_t number = 0; !over; ++number) {
+    idle.take();
+    std::optional<log::Receipt> receipt;
+    if (load.receipts) receipt = {fmt::format("key {} of thread {}", number, thread), "201"};
+    log.append(batch, std::move(receipt), [&](const auto& places) {
+      CHECK(places.has_value());
+      ++batches;
+      idle.give();
+    });
+  }
+  for (; share > 0; --share) idle.take();
+}
+
 Outcome run_log(const std::filesystem::path& folder, const Load& load) {
   SystemClock clock;
   SeededRandom random(1);
@@ -71,18 +116,13 @@ Outcome run_log(const std::filesystem::path& folder, const Load& load) {
   CHECK(log.has_value());
   std::atomic<bool> over = false;
   std::atomic<std::int64_t> batches = 0;
-  auto append = [&](std::uint64_t seed) {
-    SeededRandom own(seed);
-    std::vector<Record> batch;
-    for (int i = 0; i < load.events_a_batch; ++i) batch.push_back(event(own));
-    for (; !over; ++batches) CHECK((*log)->append_and_wait(batch).has_value());
-  };
   auto started = clock.monotonic();
   {
-    std::vector<std::jthread> appenders;
-    for (int i = 0; i < load.appenders; ++i) appenders.emplace_back(append, i);
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < load.threads; ++i)
+      threads.emplace_back([&, i] { append_until(over, **log, load, i, batches); });
     clock.sleep_for(std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>(kSeconds)));
+        std::chrono::duration<double>(load.seconds)));
     over = true;
   }
   Outcome outcome;
@@ -110,29 +150,56 @@ double run_raw(const std::filesystem::path& folder, const Outcome& same_as) {
   return seconds;
 }
 
-void compare(const std::filesystem::path& folder, const Load& load) {
+void compare(const std::filesystem::path& folder, const Load& load, bool as_json) {
   std::filesystem::create_directories(folder);
   Outcome log = run_log(folder, load);
   double raw_seconds = run_raw(folder, log);
-  std::printf(
-      "%-44s %9.0f batches/s %9.0f events/s %6.1f MB/s %6.0f syncs/s   raw file %9.0f events/s   "
-      "ratio %3.0f %%\n",
-      load.name, log.batches / log.seconds, log.events / log.seconds, log.bytes / log.seconds / 1e6,
-      log.syncs / log.seconds, log.events / raw_seconds, 100 * raw_seconds / log.seconds);
   std::filesystem::remove_all(folder);
+  if (as_json) {
+    fmt::print(
+        R"({{"appenders":{},"events_a_batch":{},"receipts":{},"seconds":{:.3f},"batches":{:.0f},)"
+        R"("events":{:.0f},"bytes":{:.0f},"syncs":{:.0f},"events_a_second":{:.0f},)"
+        R"("events_a_sync":{:.1f},"raw_seconds":{:.3f}}})"
+        "\n",
+        load.appenders, load.events_a_batch, load.receipts, log.seconds, log.batches, log.events,
+        log.bytes, log.syncs, log.events / log.seconds, log.events / log.syncs, raw_seconds);
+    return;
+  }
+  fmt::print(
+      "{:2} appenders, {:4} events a batch{}: {:7.0f} events/s {:6.1f} MB/s {:5.0f} syncs/s "
+      "{:6.1f} events a sync; raw file {:7.0f} events/s, ratio {:3.0f} %\n",
+      load.appenders, load.events_a_batch, load.receipts ? " with a receipt" : "",
+      log.events / log.seconds, log.bytes / log.seconds / 1e6, log.syncs / log.seconds,
+      log.events / log.syncs, log.events / raw_seconds, 100 * raw_seconds / log.seconds);
+}
+
+int run(int argc, char** argv) {
+  CLI::App cli("The log's append against a raw file with the same bytes and syncs.");
+  std::string disk = std::filesystem::temp_directory_path();
+  Load only;
+  bool as_json = false;
+  cli.add_option("FOLDER", disk, "on the disk to measure; without it that of temporary files");
+  auto* appenders = cli.add_option("--appenders", only.appenders, "this load only: at once");
+  cli.add_option("--batch", only.events_a_batch, "events a batch")->needs(appenders);
+  cli.add_option("--threads", only.threads, "that the appenders share")->needs(appenders);
+  cli.add_option("--seconds", only.seconds, "to run")->needs(appenders);
+  cli.add_flag("--receipts", only.receipts, "a receipt with each batch")->needs(appenders);
+  cli.add_flag("--json", as_json, "one object a line");
+  CLI11_PARSE(cli, argc, argv);
+  std::vector<Load> loads = {{1, 1}, {64, 1}, {64, 1, 2, true}, {1, 1000}, {4, 1000}};
+  if (appenders->count() > 0) loads = {only};
+  std::filesystem::path folder =
+      std::filesystem::path(disk) / fmt::format("tillrace-log-append-{}", ::getpid());
+  for (Load& load : loads) {
+    load.threads = std::min(load.threads, load.appenders);
+    compare(folder, load, as_json);
+  }
+  return 0;
 }
 
 }  // namespace
 }  // namespace tillrace
 
-// log_append_bench [FOLDER]: on the disk of FOLDER; without one, on that of temporary files.
-int main(int argc, char** argv) {
-  using tillrace::Load;
-  std::filesystem::path disk = argc > 1 ? argv[1] : std::filesystem::temp_directory_path();
-  std::filesystem::path folder = disk / fmt::format("tillrace-log-append-{}", ::getpid());
-  for (const Load& load : {Load{"1 appender, batches of 1 event", 1, 1},
-                           Load{"64 appenders, batches of 1 event", 64, 1},
-                           Load{"1 appender, batches of 1,000 events", 1, 1000},
-                           Load{"4 appenders, batches of 1,000 events", 4, 1000}})
-    tillrace::compare(folder, load);
-}
+// log_append_bench [FOLDER] [--json]                             a table of loads
+// log_append_bench [FOLDER] --appenders 64 --batch 1 [--json]    one load
+int main(int argc, char** argv) { return tillrace::run(argc, argv); }

@@ -1,10 +1,12 @@
-# room(NAME log DEPENDS base model THIRD_PARTY RocksDB::rocksdb)
+# room(NAME log DEPENDS base model THIRD_PARTY RocksDB::rocksdb ONE_PROCESS Azurite)
 #
 # One line makes a room: the library tillrace_<name> from src/<name>/*.cc, its unit tests from *_test.cc (one program,
 # <name>_test, ctest label "unit"), its fuzzers from *_fuzz.cc and its link list. DEPENDS is also the list of rooms
-# that the room's files may #include: tools/tidy.py reads the same line and checks them.
+# that the room's files may #include: tools/tidy.py reads the same line and checks them. ctest runs each unit test in a
+# process of its own, but those whose names hold the word of ONE_PROCESS in one, since they share a server that is slow to
+# start.
 function(room)
-  cmake_parse_arguments(ROOM "" "NAME" "DEPENDS;THIRD_PARTY" ${ARGN})
+  cmake_parse_arguments(ROOM "" "NAME;ONE_PROCESS" "DEPENDS;THIRD_PARTY" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
   set(tests ${sources})
   set(fuzzers ${sources})
@@ -22,7 +24,7 @@ function(room)
   target_link_libraries(${library} PUBLIC ${libraries} PRIVATE ${ROOM_THIRD_PARTY} Threads::Threads)
   room_precompiled_headers(${library})
   if(tests)
-    room_tests(${ROOM_NAME} "${tests}" "${ROOM_THIRD_PARTY}")
+    room_tests(${ROOM_NAME} "${tests}" "${ROOM_THIRD_PARTY}" "${ROOM_ONE_PROCESS}")
   endif()
   foreach(fuzzer ${fuzzers})
     room_fuzzer(${ROOM_NAME} ${fuzzer})
@@ -43,11 +45,18 @@ function(room_precompiled_headers target)
   target_precompile_headers(${target} REUSE_FROM tillrace_pch)
 endfunction()
 
-function(room_tests name tests third_party)
+function(room_tests name tests third_party one_process)
   add_executable(${name}_test ${tests})
   target_link_libraries(${name}_test PRIVATE tillrace_${name} ${third_party} GTest::gmock_main rapidcheck Threads::Threads)
   room_precompiled_headers(${name}_test)
-  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
+  set(separate "*")
+  if(one_process)
+    set(separate "-*${one_process}*")
+    add_test(NAME ${name}.${one_process} COMMAND ${name}_test "--gtest_filter=*${one_process}*")
+    set_tests_properties(${name}.${one_process} PROPERTIES LABELS unit TIMEOUT 600
+                         SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+  endif()
+  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." TEST_FILTER "${separate}" DISCOVERY_MODE PRE_TEST
                        PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()
 

@@ -9,6 +9,7 @@
 set -euo pipefail
 
 readonly rows=${TILLRACE_DEMO_ROWS:-100000}
+unset TILLRACE_DEMO_ROWS # the program refuses settings that it does not know
 readonly seed=1
 server=
 
@@ -118,7 +119,7 @@ send_transactions() {
 wait_until_settled() {
   local waiting
   for _ in $(seq 3000); do
-    waiting=$(curl --silent --max-time 5 "$url/readyz" | jq '.lag_records | add')
+    waiting=$(curl --silent --max-time 5 "$url/readyz" | jq '[.lag[].records] | add')
     [ "$waiting" != 0 ] || return 0
     sleep 0.1
   done

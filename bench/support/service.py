@@ -1,4 +1,4 @@
-"""One `tillrace up` on a folder of its own, for benchmarks."""
+"""One `tillrace up`, or another role, on a folder of its own, for benchmarks."""
 import json
 import lzma
 import os
@@ -17,11 +17,14 @@ GENERATED_ROWS = 500_000
 
 
 class Service:
-    def __init__(self, *flags):
+    def __init__(self, *flags, role="up", env=None, pin=None):
+        """`env`: more settings; `pin`: the processor that it runs on, and no other."""
         self.folder = tempfile.mkdtemp(prefix="tillrace-bench-")
         os.chmod(self.folder, 0o755)  # PostgreSQL's user passes through when root runs this
         self.data = f"{self.folder}/data"
-        self.flags = flags
+        self.flags, self.role = flags, role
+        self.env = {**os.environ, **(env or {})}
+        self.pin = [] if pin is None else ["taskset", "-c", str(pin)]
         self.process = None
 
     def __enter__(self):
@@ -34,29 +37,38 @@ class Service:
 
     def start(self):
         began = time.time()
-        command = [PROGRAM, "up", "--data-dir", self.data, "--listen", "127.0.0.1:0"]
-        self.process = subprocess.Popen([*command, "--log-level", "warning", *self.flags])
+        self.launch()
+        self.await_ready()
+        return time.time() - began
+
+    def launch(self):
+        command = [*self.pin, PROGRAM, self.role, "--data-dir", self.data]
+        command += ["--listen", "127.0.0.1:0", "--log-level", "warning", *self.flags]
+        self.process = subprocess.Popen(command, env=self.env)
+
+    def await_ready(self):
         while self.process.poll() is None:
             ask = [PROGRAM, "status", "--data-dir", self.data, "--json"]
-            status = subprocess.run(ask, capture_output=True)
+            status = subprocess.run(ask, capture_output=True, env=self.env)
             if status.returncode == 0:
                 found = json.loads(status.stdout)
                 self.url, self.warehouse = found["http_url"], found["warehouse_url"]
-                return time.time() - began
+                return
             time.sleep(0.01)
-        raise SystemExit("tillrace up ended before it was ready")
+        raise SystemExit(f"tillrace {self.role} ended before it was ready")
 
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(60)
+            self.process.wait(180)  # the batch in hand is finished first
 
     def drop_warehouse(self):
         shutil.rmtree(f"{self.data}/postgres")
 
     def run(self, *arguments):
         command = [PROGRAM, *arguments, "--data-dir", self.data, "--quiet"]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True,
+                              env=self.env).stdout
 
     def sql(self, statement):
         psql = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.warehouse, "-c", statement]
@@ -66,8 +78,14 @@ class Service:
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:
             return answer.read().decode()
 
+    def metric(self, name):
+        for line in self.get("/metrics").splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.rsplit(" ", 1)[1])
+        raise SystemExit(f"no metric {name}")
+
     def lag(self):
-        return sum(json.loads(self.get("/readyz"))["lag_records"])
+        return sum(each["records"] for each in json.loads(self.get("/readyz"))["lag"])
 
     def first_batch_began(self):
         """When the warehouse's first batch began, in seconds of the epoch."""

@@ -23,15 +23,23 @@ struct Parsed {
   PostArguments post;
   TailArguments tail;
   ReportArguments report;
+  RejectedArguments rejected;
+  KeyArguments keys;
   std::string id;
-  std::string topic;
-  int partitions = 1;
+  NewTopic topic;
 };
 
 void setting_flag(CLI::App& app, Parsed& parsed, const char* flag, const std::string& key,
                   const char* help) {
   app.add_option_function<std::string>(
       flag, [&parsed, key](const std::string& value) { parsed.inputs.flags[key] = value; }, help);
+}
+
+// A setting that is either true or false.
+void switch_flag(CLI::App& app, Parsed& parsed, const char* flag, const std::string& key,
+                 const char* help) {
+  app.add_flag_callback(
+      flag, [&parsed, key] { parsed.inputs.flags[key] = "true"; }, help);
 }
 
 void add_common(CLI::App& app, Parsed& parsed) {
@@ -68,17 +76,47 @@ CLI::App* command_with(CLI::App& app, Parsed& parsed, const char* name, const ch
   return sub;
 }
 
-void add_up(CLI::App& app, Parsed& parsed) {
+void add_service_flags(CLI::App& service, Parsed& parsed) {
+  setting_flag(service, parsed, "--listen", "http.listen",
+               "ADDRESS:PORT (default 127.0.0.1:8080); port 0 takes a free one");
+  setting_flag(service, parsed, "--tls-certificate", "http.tls_certificate",
+               "PEM file; with it, HTTPS is spoken");
+  setting_flag(service, parsed, "--tls-key", "http.tls_key", "PEM file of its private key");
+  switch_flag(service, parsed, "--require-keys", "auth.required",
+              "every request needs a key (`tillrace keys`) or a token");
+  switch_flag(service, parsed, "--insecure", "http.insecure",
+              "listen beyond this machine without keys or without TLS");
+  setting_flag(service, parsed, "--partitions", "log.partitions", "of a new topic");
+  setting_flag(service, parsed, "--time-zone", "shop.time_zone",
+               "the shop's, such as Europe/London");
+}
+
+void add_processor(CLI::App& app, Parsed& parsed) {
+  CLI::App* processor = command(
+      app, parsed, "processor",
+      "Bring Kafka's events into PostgreSQL; any number of them share the work", run_processor);
+  add_service_flags(*processor, parsed);
+  setting_flag(*processor, parsed, "--warehouse-url", "warehouse.url",
+               "the PostgreSQL server that all processors write to");
+  processor->footer(
+      "Example:\n  tillrace processor --config shop.toml --data-dir /srv/processor-1 "
+      "--warehouse-url postgresql:///shop");
+}
+
+void add_services(CLI::App& app, Parsed& parsed) {
   CLI::App* up =
       command(app, parsed, "up",
               "Run everything in one process: gateway, log, processor, warehouse", run_up);
-  setting_flag(*up, parsed, "--listen", "http.listen",
-               "ADDRESS:PORT (default 127.0.0.1:8080); port 0 takes a free one");
-  setting_flag(*up, parsed, "--partitions", "log.partitions", "of a new topic");
+  add_service_flags(*up, parsed);
   setting_flag(*up, parsed, "--warehouse-url", "warehouse.url",
                "a PostgreSQL server instead of a private one");
-  setting_flag(*up, parsed, "--time-zone", "shop.time_zone", "the shop's, such as Europe/London");
   up->footer("Example:\n  tillrace up --data-dir /srv/shop --listen 127.0.0.1:8080");
+  CLI::App* gateway = command(
+      app, parsed, "gateway",
+      "Run gateway and log alone; a later `up` brings the warehouse up to them", run_gateway);
+  add_service_flags(*gateway, parsed);
+  gateway->footer("Example:\n  tillrace gateway --data-dir /srv/shop --listen 127.0.0.1:8080");
+  add_processor(app, parsed);
 }
 
 void add_client_commands(CLI::App& app, Parsed& parsed) {
@@ -117,6 +155,10 @@ void add_client_commands(CLI::App& app, Parsed& parsed) {
       ->required();
   post->add_option("--url", parsed.post.url,
                    "the server (default: the one that runs on --data-dir)");
+  setting_flag(*post, parsed, "--key", "client.key",
+               "the key to show, from `tillrace keys create`");
+  setting_flag(*post, parsed, "--ca-file", "client.ca_file",
+               "PEM file of whom to trust as a server");
   post->add_flag("--each", parsed.post.each,
                  "one event a request; prints `Status code: 201` for each");
   post->add_option("--rate", parsed.post.rate, "events a second; 0: no limit");
@@ -138,11 +180,16 @@ void add_log_commands(CLI::App& app, Parsed& parsed) {
   add_csv(*list, parsed);
   CLI::App* create =
       command_with(*topics, parsed, "create", "Make a topic; its number of partitions is fixed",
-                   [](const Context& c, const Parsed& p) {
-                     return run_topics_create(c, p.topic, p.partitions);
-                   });
-  create->add_option("TOPIC", parsed.topic, "1 to 249 of A-Z, a-z, 0-9, . _ -")->required();
-  create->add_option("--partitions", parsed.partitions, "default 1")->check(CLI::Range(1, 256));
+                   [](const Context& c, const Parsed& p) { return run_topics_create(c, p.topic); });
+  create->add_option("TOPIC", parsed.topic.name, "1 to 249 of A-Z, a-z, 0-9, . _ -")->required();
+  create->add_option("--partitions", parsed.topic.partitions, "default 1")
+      ->check(CLI::Range(1, 256));
+  create
+      ->add_option("--replication", parsed.topic.replication,
+                   "Kafka: copies of each partition; from 3 on, 2 must have an event")
+      ->check(CLI::Range(1, 32));
+  create->add_option("--retention-h", parsed.topic.retention_h,
+                     "Kafka: hours that events are kept; -1: for ever");
 
   CLI::App* tail =
       command_with(app, parsed, "tail", "Print a topic's events as they come",
@@ -186,6 +233,80 @@ void add_report_commands(CLI::App& app, Parsed& parsed) {
   for (CLI::App* sub : {customer, invoice, report}) add_csv(*sub, parsed);
 }
 
+void add_rejected_filters(CLI::App& sub, Parsed& parsed) {
+  RejectedArguments& rejected = parsed.rejected;
+  sub.add_option("--topic", rejected.topic, "of this topic");
+  sub.add_option("--partition", rejected.partition, "of this partition")
+      ->check(CLI::NonNegativeNumber);
+  sub.add_option("--reason", rejected.kind, "not_json, too_large, field or refused");
+  sub.add_option("--field", rejected.field, "where this field is the first that breaks its rule");
+  sub.add_option("--since", rejected.since,
+                 "rejected then or later, such as 2026-11-25 08:00 (UTC)");
+  sub.add_flag("--not-resent", rejected.not_resent, "those that were not sent again yet");
+  sub.add_option("-n", rejected.count, "the newest so many")->check(CLI::NonNegativeNumber);
+}
+
+void add_resend(CLI::App& rejected, Parsed& parsed) {
+  CLI::App* resend = command_with(
+      rejected, parsed, "resend", "Send records to a gateway again, repaired or as they are",
+      [](const Context& c, const Parsed& p) { return run_rejected_resend(c, p.rejected); });
+  resend->add_option("RECORD", parsed.rejected.records,
+                     "PARTITION:OFFSET, or TOPIC/PARTITION:OFFSET");
+  add_rejected_filters(*resend, parsed);
+  resend->add_flag("--all", parsed.rejected.all, "all that were not sent again yet");
+  resend->add_flag("--edit", parsed.rejected.edit, "repair them in $VISUAL or $EDITOR first");
+  resend->add_option("--from", parsed.rejected.from, "an edited export instead");
+  resend->add_flag("--dry-run", parsed.rejected.dry_run,
+                   "print the events and what is still wrong; send nothing");
+  resend->add_option("--url", parsed.rejected.url,
+                     "the server (default: the one that runs on --data-dir)");
+  setting_flag(*resend, parsed, "--key", "client.key",
+               "the key to show, from `tillrace keys create`");
+  setting_flag(*resend, parsed, "--ca-file", "client.ca_file",
+               "PEM file of whom to trust as a server");
+  resend->add_option("--retry-for", parsed.rejected.retry_for_s,
+                     "seconds to go on trying a request (default 30)");
+  resend->footer(
+      "Sending a record twice is safe: it gets an EventId of its own where it names no line.\n"
+      "Examples:\n  tillrace rejected resend 0:17 --edit\n"
+      "  tillrace rejected resend --reason refused --dry-run\n"
+      "  tillrace rejected resend --from repaired.ndjson");
+}
+
+void add_rejected_commands(CLI::App& app, Parsed& parsed) {
+  CLI::App* rejected =
+      app.add_subcommand("rejected", "Records of the log that are not in the shop, and why");
+  rejected->fallthrough()->require_subcommand(1);
+  CLI::App* list = command_with(
+      *rejected, parsed, "list", "Rejected records, the newest first",
+      [](const Context& c, const Parsed& p) { return run_rejected_list(c, p.rejected); });
+  add_rejected_filters(*list, parsed);
+  list->add_flag("--summary", parsed.rejected.summary, "how many, by reason and field");
+  add_csv(*list, parsed);
+  list->footer(
+      "Reasons: not_json (no JSON object), too_large (beyond 256 KB), field (a field breaks its\n"
+      "rule), refused (an event, but PostgreSQL did not take it).\n"
+      "Examples:\n  tillrace rejected list --not-resent -n 20\n"
+      "  tillrace rejected list --summary --json");
+  CLI::App* show = command_with(
+      *rejected, parsed, "show", "A record as it came, with what is wrong",
+      [](const Context& c, const Parsed& p) { return run_rejected_show(c, p.rejected); });
+  show->add_option("RECORD", parsed.rejected.records, "PARTITION:OFFSET, or TOPIC/PARTITION:OFFSET")
+      ->required()
+      ->expected(1);
+  show->footer("Example:\n  tillrace rejected show 0:17");
+  CLI::App* out = command_with(
+      *rejected, parsed, "export", "Records with all their bytes as NDJSON, to be repaired",
+      [](const Context& c, const Parsed& p) { return run_rejected_export(c, p.rejected); });
+  out->add_option("RECORD", parsed.rejected.records, "PARTITION:OFFSET, or TOPIC/PARTITION:OFFSET");
+  add_rejected_filters(*out, parsed);
+  out->add_option("-o,--output", parsed.rejected.output, "the file (default: standard output)");
+  out->footer(
+      "The record's bytes are in `value` where they are UTF-8, else in `base64`.\n"
+      "Example:\n  tillrace rejected export --reason field --not-resent -o bad.ndjson");
+  add_resend(*rejected, parsed);
+}
+
 void add_operator_commands(CLI::App& app, Parsed& parsed) {
   command(app, parsed, "status", "What runs on a data folder, where, and how far it has come",
           run_status);
@@ -200,6 +321,36 @@ void add_operator_commands(CLI::App& app, Parsed& parsed) {
       command(*config, parsed, "show", "All settings, their values, and where those come from",
               run_config_show);
   add_csv(*show, parsed);
+}
+
+void add_key_commands(CLI::App& app, Parsed& parsed) {
+  CLI::App* keys = app.add_subcommand("keys", "API keys: who may send events and read metrics");
+  keys->fallthrough()->require_subcommand(1);
+  CLI::App* create =
+      command_with(*keys, parsed, "create", "Make a key and print it, this once",
+                   [](const Context& c, const Parsed& p) { return run_keys_create(c, p.keys); });
+  create->add_option("NAME", parsed.keys.name, "what it is for; for people only")->required();
+  create->add_option("--scope", parsed.keys.scopes,
+                     "ingest (send events), read (metrics), admin (all), or several with commas "
+                     "(default ingest)");
+  create
+      ->add_option("--expires", parsed.keys.expires_days,
+                   "days from now after which it is refused (default: never)")
+      ->check(CLI::Range(1, 36'500));
+  create->footer(
+      "Examples:\n  tillrace keys create till-7\n"
+      "  tillrace keys create prometheus --scope read --expires 365\n"
+      "  curl -H \"Authorization: Bearer $(tillrace keys create me --quiet)\" ...");
+  CLI::App* list = command(*keys, parsed, "list", "All keys and their state; never their secrets",
+                           run_keys_list);
+  add_csv(*list, parsed);
+  list->footer("Example:\n  tillrace keys list --json");
+  CLI::App* revoke =
+      command_with(*keys, parsed, "revoke", "Refuse a key from now on, for good",
+                   [](const Context& c, const Parsed& p) { return run_keys_revoke(c, p.keys); });
+  revoke->add_option("ID", parsed.keys.id, "the key's id, as `tillrace keys list` shows it")
+      ->required();
+  revoke->footer("Example:\n  tillrace keys revoke ab3cd5ef7g");
 }
 
 // "tillrace config show"
@@ -263,11 +414,13 @@ int run_cli(const std::vector<std::string>& arguments,
   app.set_version_flag("--version", kVersion);
   app.require_subcommand(1);
   add_common(app, parsed);
-  add_up(app, parsed);
+  add_services(app, parsed);
   add_client_commands(app, parsed);
   add_log_commands(app, parsed);
   add_report_commands(app, parsed);
+  add_rejected_commands(app, parsed);
   add_operator_commands(app, parsed);
+  add_key_commands(app, parsed);
   if (arguments.empty()) {
     print_out(app.help());
     return static_cast<int>(Exit::usage);

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "app/commands.h"
-#include "app/scratch_for_tests.h"
+#include "base/scratch_for_tests.h"
 
 namespace tillrace::app {
 namespace {
@@ -18,11 +18,33 @@ using testing::StartsWith;
 
 using Arguments = std::vector<std::string>;
 
-const std::vector<Arguments> kCommands = {
-    {"up"},      {"convert"},        {"generate"},         {"post"},
-    {"topics"},  {"tail"},           {"topics", "create"}, {"customer"},
-    {"invoice"}, {"topics", "list"}, {"report"},           {"status"},
-    {"doctor"},  {"config"},         {"config", "check"},  {"config", "show"}};
+const std::vector<Arguments> kCommands = {{"up"},
+                                          {"convert"},
+                                          {"generate"},
+                                          {"post"},
+                                          {"topics"},
+                                          {"tail"},
+                                          {"topics", "create"},
+                                          {"customer"},
+                                          {"invoice"},
+                                          {"topics", "list"},
+                                          {"report"},
+                                          {"status"},
+                                          {"doctor"},
+                                          {"config"},
+                                          {"config", "check"},
+                                          {"config", "show"},
+                                          {"keys"},
+                                          {"keys", "create"},
+                                          {"keys", "list"},
+                                          {"keys", "revoke"},
+                                          {"gateway"},
+                                          {"processor"},
+                                          {"rejected"},
+                                          {"rejected", "list"},
+                                          {"rejected", "show"},
+                                          {"rejected", "export"},
+                                          {"rejected", "resend"}};
 
 class CliTest : public testing::Test {
  protected:
@@ -124,11 +146,17 @@ TEST_F(CliTest, WhatIsMissingOrOutOfRangeIsRefused) {
                               {"post"},
                               {"topics"},
                               {"config"},
+                              {"keys"},
+                              {"keys", "create"},
+                              {"keys", "revoke"},
+                              {"keys", "create", "x", "--expires", "0"},
+                              {"keys", "create", "x", "--expires", "soon"},
                               {"customer"},
                               {"invoice"},
                               {"report"},
                               {"topics", "create"},
                               {"up", "--listen"},
+                              {"gateway", "--warehouse-url", "postgresql:///shop"},
                               {"customer", "1", "2"},
                               {"post", "f", "--concurrency", "0"},
                               {"post", "f", "--concurrency", "257"},
@@ -204,6 +232,63 @@ TEST_F(CliTest, TopicsAreMadeOnceAndListed) {
   EXPECT_THAT(list.out, AllOf(HasSubstr(R"("topic":"shop","partition":0,"first":0,"end":0)"),
                               HasSubstr(R"("partition":1)"), Not(HasSubstr(R"("partition":2)"))));
   EXPECT_EQ(run({"topics", "create", "a/b"}).exit, 2);
+}
+
+TEST_F(CliTest, AKeyIsPrintedOnceAndNeverListed) {
+  Outcome made = run({"keys", "create", "till 7"});
+  EXPECT_EQ(made.exit, 0) << made.err;
+  EXPECT_THAT(made.out, testing::MatchesRegex("tr_[a-z2-7]+_[a-z2-7]+\n"));
+  EXPECT_THAT(made.err, AllOf(HasSubstr("may: ingest"), Not(HasSubstr(made.out.substr(14, 20)))));
+  std::string id = made.out.substr(3, 10);
+  for (const char* format : {"--quiet", "--json", "--csv"}) {
+    Outcome list = run({"keys", "list", format});
+    EXPECT_EQ(list.exit, 0);
+    EXPECT_THAT(list.out, AllOf(HasSubstr(id), HasSubstr("till 7"), HasSubstr("active"),
+                                Not(HasSubstr(made.out.substr(14, 20)))));
+  }
+}
+
+TEST_F(CliTest, AKeyHasTheScopesAndTheEndThatWereAskedFor) {
+  Outcome made = run({"keys", "create", "x", "--scope", "read,ingest", "--expires", "7", "--json"});
+  EXPECT_EQ(made.exit, 0) << made.err;
+  EXPECT_THAT(made.out, AllOf(HasSubstr(R"("scopes":"ingest,read")"), HasSubstr(R"("key":"tr_)"),
+                              Not(HasSubstr(R"("expires_at":null)"))));
+  EXPECT_THAT(run({"keys", "create", "x", "--json", "--quiet"}).out,
+              HasSubstr(R"("expires_at":null,"key":"tr_)"));
+  EXPECT_THAT(usage_error({"keys", "create", "x", "--scope", "write"}), HasSubstr("ingest, read"));
+  EXPECT_THAT(usage_error({"keys", "create", "x", "--scope", ""}), HasSubstr("ingest, read"));
+  EXPECT_THAT(usage_error({"keys", "create", ""}), HasSubstr("name"));
+}
+
+TEST_F(CliTest, ARevokedKeyIsListedAsThat) {
+  std::string id = run({"keys", "create", "x", "--quiet"}).out.substr(3, 10);
+  Outcome revoked = run({"keys", "revoke", id, "--json"});
+  EXPECT_EQ(revoked.exit, 0) << revoked.err;
+  EXPECT_THAT(revoked.out, StartsWith(R"({"id":")" + id));
+  EXPECT_THAT(run({"keys", "list"}).out, HasSubstr("revoked"));
+  EXPECT_THAT(run({"keys", "revoke", id}).err, HasSubstr("before"));
+}
+
+TEST_F(CliTest, AKeyThatIsNotThereCannotBeRevoked) {
+  EXPECT_EQ(run({"keys", "revoke", "abcdefghij"}).exit, 1);
+  EXPECT_EQ(run({"keys", "list", "--json"}).out, "[]\n");
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "tillrace-data"));
+  run({"keys", "create", "x"});
+  Outcome outcome = run({"keys", "revoke", "abcdefghij"});
+  EXPECT_EQ(outcome.exit, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("keys list"));
+}
+
+TEST_F(CliTest, AKeyFileThatIsBrokenOrOpenToOthersIsLeftAlone) {
+  run({"keys", "create", "x"});
+  std::filesystem::path file = folder_.path() / "tillrace-data" / "keys.json";
+  std::filesystem::permissions(file, std::filesystem::perms(0644));
+  EXPECT_THAT(usage_error({"keys", "list"}), HasSubstr("chmod 600"));
+  EXPECT_TRUE(write_file_atomically(file, "{", 0600));
+  for (const Arguments& arguments :
+       std::vector<Arguments>{{"keys", "list"}, {"keys", "create", "y"}, {"keys", "revoke", "z"}})
+    EXPECT_EQ(run(arguments).exit, 4);
+  EXPECT_EQ(*read_file(file), "{");
 }
 
 TEST_F(CliTest, GenerateGivesTheSameBytesForTheSameSeed) {

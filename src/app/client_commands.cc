@@ -1,8 +1,7 @@
 // convert, generate, post: stage 0 from the terminal.
-#include <unistd.h>
-
 #include "app/commands.h"
-#include "app/run_info.h"
+#include "app/screen.h"
+#include "app/sessions.h"
 #include "app/signals.h"
 #include "client/bytes.h"
 #include "client/convert.h"
@@ -12,32 +11,6 @@
 
 namespace tillrace::app {
 namespace {
-
-using client::ProgressBar;
-
-// Warnings and the progress bar share standard error.
-struct Screen {
-  Screen(const char* label, bool quiet, Clock& clock)
-      : bar(ProgressBar::on_stderr(label, clock)), is_quiet(quiet) {}
-
-  void warn(std::string_view line) {
-    bar.clear();
-    print_err(std::string(line) + "\n");
-  }
-  void update(const client::Progress& progress) {
-    if (!is_quiet) bar.update(progress);
-  }
-
-  ProgressBar bar;
-  bool is_quiet;
-};
-
-void print_summary(const Context& context, const Table& table) {
-  bool for_people = context.format == Format::table;
-  if (for_people && context.quiet) return;
-  std::string text = print(table, {context.format, true, {}});
-  for_people ? print_err(text) : print_out(text);
-}
 
 std::string count(std::uint64_t number) { return std::to_string(number); }
 
@@ -71,14 +44,6 @@ Table post_table(const client::PostSummary& summary) {
         fmt::format("{:.3f}", summary.seconds), fmt::format("{:.0f}", summary.events_per_s),
         summary.refused_path.empty() ? std::nullopt
                                      : std::optional(summary.refused_path.string())}}};
-}
-
-Result<std::string> url_to_post_to(const Context& context, const PostArguments& arguments) {
-  if (!arguments.url.empty()) return arguments.url;
-  auto info = read_run_info(context.config().data_dir);
-  if (!info)
-    return fail(Code::unavailable, "{}; or name the server with --url", info.error().message);
-  return info->http_url;
 }
 
 // Where results already are on standard output, the summary must not be.
@@ -133,7 +98,7 @@ Exit run_generate(const Context& context, const GenerateArguments& arguments) {
 }
 
 Exit run_post(const Context& context, const PostArguments& arguments) {
-  auto url = url_to_post_to(context, arguments);
+  auto url = gateway_url(context.config(), arguments.url);
   if (!url) return report(url.error());
   StopOnSignal stop;
   SystemClock clock;
@@ -142,6 +107,8 @@ Exit run_post(const Context& context, const PostArguments& arguments) {
   client::PostOptions options;
   options.input = arguments.input;
   options.url = *url;
+  options.http = arguments.url.empty() ? own_server_options(context.config())
+                                       : http_client_options(context.config());
   options.each = arguments.each;
   options.rate_per_s = arguments.rate;
   options.concurrency = arguments.concurrency;

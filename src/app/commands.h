@@ -5,10 +5,13 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/config.h"
+#include "app/log_choice.h"
 #include "app/output.h"
 #include "base/result.h"
+#include "http/client.h"
 
 namespace tillrace::app {
 
@@ -22,6 +25,10 @@ void print_err(const std::string& text);
 
 // PATH, for finding PostgreSQL's programs.
 std::string search_path();
+// How this program's own requests show who they are, and whom they trust: the settings client.*.
+http::ClientOptions http_client_options(const Config& config);
+// The same to the server on the same settings, whose own certificate is trusted too.
+http::ClientOptions own_server_options(const Config& config);
 
 struct Context {
   LoadedConfig loaded;
@@ -31,8 +38,13 @@ struct Context {
   const Config& config() const { return loaded.config; }
 };
 
+// Of what a command has done: for people on stderr, for programs on stdout.
+void print_summary(const Context& context, const Table& table);
+
 // up.cc
 Exit run_up(const Context& context);
+Exit run_gateway(const Context& context);
+Exit run_processor(const Context& context);
 
 // status.cc, doctor.cc, config_command.cc
 Exit run_status(const Context& context);
@@ -72,7 +84,7 @@ Exit run_post(const Context& context, const PostArguments& arguments);
 
 // topic_commands.cc
 Exit run_topics_list(const Context& context);
-Exit run_topics_create(const Context& context, const std::string& name, int partitions);
+Exit run_topics_create(const Context& context, const NewTopic& topic);
 struct TailArguments {
   std::string topic;
   bool from_beginning = false;
@@ -93,5 +105,43 @@ struct ReportArguments {
   bool services = false;
 };
 Exit run_report(const Context& context, const ReportArguments& arguments);
+
+// rejected_commands.cc, resend_command.cc
+struct RejectedArguments {
+  // Which: these PARTITION:OFFSET, or all that the conditions leave.
+  std::vector<std::string> records;
+  std::optional<std::string> topic;
+  std::optional<int> partition;
+  std::optional<std::string> kind;
+  std::optional<std::string> field;
+  std::optional<std::string> since;
+  bool not_resent = false;
+  std::optional<std::int64_t> count;
+
+  bool summary = false;          // list
+  std::filesystem::path output;  // export
+  // resend
+  bool all = false;
+  bool edit = false;
+  bool dry_run = false;
+  std::optional<std::filesystem::path> from;
+  std::string url;
+  int retry_for_s = 30;
+};
+Exit run_rejected_list(const Context& context, const RejectedArguments& arguments);
+Exit run_rejected_show(const Context& context, const RejectedArguments& arguments);
+Exit run_rejected_export(const Context& context, const RejectedArguments& arguments);
+Exit run_rejected_resend(const Context& context, const RejectedArguments& arguments);
+
+// keys_command.cc
+struct KeyArguments {
+  std::string name;
+  std::string scopes = "ingest";
+  std::optional<int> expires_days;
+  std::string id;
+};
+Exit run_keys_create(const Context& context, const KeyArguments& arguments);
+Exit run_keys_list(const Context& context);
+Exit run_keys_revoke(const Context& context, const KeyArguments& arguments);
 
 }  // namespace tillrace::app

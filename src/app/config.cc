@@ -2,14 +2,20 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "base/nearest.h"
+#include "http/cors.h"
 #include "log/topics.h"
 #include "model/invoice_date.h"
 
 namespace tillrace::app {
 namespace {
+
+constexpr double kGigabyte = 1e9;
+constexpr double kMostGigabytes = 1e6;
 
 template <class Integer>
 Result<Integer> parse_number(const std::string& text, Integer least, Integer most) {
@@ -33,7 +39,26 @@ Setting number(std::string_view key, std::string_view help, Member member, Integ
   auto get = [member](const Config& config) {
     return std::to_string(member(const_cast<Config&>(config)));
   };
-  return {key, help, false, set, get};
+  return {key, help, Secret::none, set, get};
+}
+
+// Bytes, given and shown in GB (10^9), also in parts of one: 0.5.
+template <class Member>
+Setting gigabytes(std::string_view key, std::string_view help, Member member, double least) {
+  auto set = [member, least](Config& config, const std::string& text) -> Status {
+    double value = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || !(value >= least) ||
+        value > kMostGigabytes)
+      return fail(Code::invalid, "'{}' is not a number of GB from {} to {}, such as 10 or 0.5",
+                  text, least, kMostGigabytes);
+    member(config) = static_cast<std::uint64_t>(std::llround(value * kGigabyte));
+    return {};
+  };
+  auto get = [member](const Config& config) {
+    return fmt::format("{}", static_cast<double>(member(const_cast<Config&>(config))) / kGigabyte);
+  };
+  return {key, help, Secret::none, set, get};
 }
 
 // An IPv6 address may name its interface: fe80::1%eth0.
@@ -83,15 +108,46 @@ Status set_data_dir(Config& config, const std::string& text) {
   return {};
 }
 
-Status set_warehouse_url(Config& config, const std::string& text) {
-  config.warehouse.url = text;
-  return {};
+// A text that lies where `member` says, taken as it is.
+template <class Member>
+Setting text(std::string_view key, std::string_view help, Secret secret, Member member) {
+  auto set = [member](Config& config, const std::string& value) -> Status {
+    member(config) = value;
+    return {};
+  };
+  auto get = [member](const Config& config) { return member(const_cast<Config&>(config)); };
+  return {key, help, secret, set, get};
+}
+
+template <class Member>
+Setting flag(std::string_view key, std::string_view help, Member member) {
+  auto set = [member](Config& config, const std::string& value) {
+    return set_flag(member(config), value);
+  };
+  auto get = [member](const Config& config) {
+    return std::string(member(const_cast<Config&>(config)) ? "true" : "false");
+  };
+  return {key, help, Secret::none, set, get};
+}
+
+// One of `choices`; where they begin with "", none is one too.
+template <class Member>
+Setting choice(std::string_view key, std::string_view help, std::vector<std::string> choices,
+               Member member) {
+  auto set = [member, choices](Config& config, const std::string& value) -> Status {
+    if (std::find(choices.begin(), choices.end(), value) == choices.end())
+      return fail(Code::invalid, "'{}' is none of: {}", value, fmt::join(choices, " "));
+    member(config) = value;
+    return {};
+  };
+  auto get = [member](const Config& config) { return member(const_cast<Config&>(config)); };
+  return {key, help, Secret::none, set, get};
 }
 
 std::vector<Setting> http_settings() {
   return {
-      {"http.listen", "address and port, such as 127.0.0.1:8080; port 0 takes a free one", false,
-       set_listen, [](const Config& config) { return config.http.listen; }},
+      {"http.listen", "address and port, such as 127.0.0.1:8080; port 0 takes a free one",
+       Secret::none, set_listen, [](const Config& config) { return config.http.listen; }},
       number<int>(
           "http.threads", "threads that read and answer requests",
           [](Config& c) -> int& { return c.http.threads; }, 1, 64),
@@ -102,7 +158,8 @@ std::vector<Setting> http_settings() {
           "http.max_batch_records", "the most events in one body",
           [](Config& c) -> std::int64_t& { return c.http.max_batch_records; }, 1, 1'000'000),
       number<std::int64_t>(
-          "http.max_connections", "beyond, new connections are answered 503",
+          "http.max_connections",
+          "beyond, a new one takes the place of one that is slow or idle, or is answered 503",
           [](Config& c) -> std::int64_t& { return c.http.max_connections; }, 1, 1'000'000),
       number<int>(
           "http.header_timeout_ms", "for the head of a request",
@@ -110,47 +167,207 @@ std::vector<Setting> http_settings() {
       number<int>(
           "http.body_timeout_ms", "the longest pause within a body",
           [](Config& c) -> int& { return c.http.body_timeout_ms; }, 100, 600'000),
+      number<int>(
+          "http.max_in_flight_mb",
+          "of bodies that are not answered and answers that are not read yet; beyond, 429",
+          [](Config& c) -> int& { return c.http.max_in_flight_mb; }, 24, 1 << 20),
+      number<int>(
+          "http.min_free_disk_mb", "with less free where the log lies, 503; 0: no limit",
+          [](Config& c) -> int& { return c.http.min_free_disk_mb; }, 0, 1 << 30),
+      number<int>(
+          "http.drain_delay_ms", "from readiness off to the last new connection, at SIGTERM",
+          [](Config& c) -> int& { return c.http.drain_delay_ms; }, 0, 600'000),
+  };
+}
+
+// Separated by commas.
+Status set_cors_origins(Config& config, const std::string& text) {
+  std::vector<std::string> origins;
+  for (std::string_view rest = text; !rest.empty();) {
+    std::size_t end = std::min(rest.find(','), rest.size());
+    std::string_view origin = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    origin.remove_prefix(std::min(origin.find_first_not_of(' '), origin.size()));
+    if (Status plain = http::check_origin(origin); !plain) return plain;
+    origins.emplace_back(origin);
+  }
+  config.http.cors_origins = std::move(origins);
+  return {};
+}
+
+std::vector<Setting> security_settings() {
+  return {
+      text("http.tls_certificate", "PEM file, the server's first; with it, HTTPS is spoken",
+           Secret::none, [](Config& c) -> std::string& { return c.http.tls_certificate; }),
+      text("http.tls_key", "PEM file of the certificate's private key", Secret::none,
+           [](Config& c) -> std::string& { return c.http.tls_key; }),
+      text("http.tls_client_ca", "PEM file; clients must have a certificate that it signed",
+           Secret::none, [](Config& c) -> std::string& { return c.http.tls_client_ca; }),
+      {"http.cors_origins", "web pages that may call from a browser, such as https://a.example.com",
+       Secret::none, set_cors_origins,
+       [](const Config& config) {
+         return fmt::format("{}", fmt::join(config.http.cors_origins, ","));
+       }},
+      flag("http.insecure", "listen beyond this machine without keys or without TLS",
+           [](Config& c) -> bool& { return c.http.insecure; }),
+      flag("auth.required", "every request needs a key (`tillrace keys`) or a token",
+           [](Config& c) -> bool& { return c.auth.required; }),
+      text("auth.jwks", "file or URL of the keys that sign tokens; empty: no tokens", Secret::none,
+           [](Config& c) -> std::string& { return c.auth.jwks; }),
+      text("auth.issuer", "who must have issued a token", Secret::none,
+           [](Config& c) -> std::string& { return c.auth.issuer; }),
+      text("auth.audience", "whom a token must be for", Secret::none,
+           [](Config& c) -> std::string& { return c.auth.audience; }),
+      flag("auth.scopes_from_roles", "a token's roles name scopes too, as Entra ID's do",
+           [](Config& c) -> bool& { return c.auth.scopes_from_roles; }),
+      text("client.key", "the key that `post` and `status` show a server", Secret::whole,
+           [](Config& c) -> std::string& { return c.client.key; }),
+      text("client.ca_file", "PEM file of whom to trust as a server; empty: as the system does",
+           Secret::none, [](Config& c) -> std::string& { return c.client.ca_file; }),
+      text("client.certificate", "PEM file, for a server that wants one of its clients",
+           Secret::none, [](Config& c) -> std::string& { return c.client.certificate; }),
+      text("client.certificate_key", "PEM file of that certificate's private key", Secret::none,
+           [](Config& c) -> std::string& { return c.client.certificate_key; }),
+  };
+}
+
+std::vector<Setting> limit_settings() {
+  constexpr std::int64_t kMost = 1'000'000'000'000;
+  return {
+      number<std::int64_t>(
+          "limits.events_per_second", "of each client; 0: no limit",
+          [](Config& c) -> std::int64_t& { return c.limits.events_per_second; }, 0, kMost),
+      number<std::int64_t>(
+          "limits.bytes_per_second", "of each client's bodies; 0: no limit",
+          [](Config& c) -> std::int64_t& { return c.limits.bytes_per_second; }, 0, kMost),
+      number<std::int64_t>(
+          "idempotency.max_receipts", "requests whose answer can be given again",
+          [](Config& c) -> std::int64_t& { return c.idempotency.max_receipts; }, 1, 100'000'000),
+      number<int>(
+          "idempotency.max_age_h", "hours for which it can",
+          [](Config& c) -> int& { return c.idempotency.max_age_h; }, 1, 24 * 365),
   };
 }
 
 std::vector<Setting> store_settings() {
   return {
-      {"shop.time_zone", "of dates that name none, and of reports; an IANA name", false,
+      {"shop.time_zone", "of dates that name none, and of reports; an IANA name", Secret::none,
        set_time_zone, [](const Config& config) { return config.shop.time_zone; }},
-      {"log.topic", "the topic that takes the events", false, set_topic,
+      choice("log.kind", "embedded, in the data folder, or kafka", {"embedded", "kafka"},
+             [](Config& c) -> std::string& { return c.log.kind; }),
+      {"log.topic", "the topic that takes the events", Secret::none, set_topic,
        [](const Config& config) { return config.log.topic; }},
       number<int>(
           "log.partitions", "of a new topic; 0: one, or as it was made",
           [](Config& c) -> int& { return c.log.partitions; }, 0, log::kMaxPartitions),
-      {"warehouse.url", "postgresql://... ; empty: a private server in the data folder", true,
-       set_warehouse_url, [](const Config& config) { return config.warehouse.url; }},
+      text("warehouse.url", "postgresql://... ; empty: a private server in the data folder",
+           Secret::password, [](Config& c) -> std::string& { return c.warehouse.url; }),
       number<int>(
           "warehouse.port", "of the private server on 127.0.0.1; 0 takes a free one and keeps it",
           [](Config& c) -> int& { return c.warehouse.port; }, 0, 65535),
       number<int>(
           "warehouse.shared_buffers_mb", "memory of the private server for its tables",
           [](Config& c) -> int& { return c.warehouse.shared_buffers_mb; }, 16, 1 << 20),
+      number<std::int64_t>(
+          "warehouse.max_refused_in_a_row",
+          "events that PostgreSQL may refuse one after the other before the processor waits for a "
+          "person",
+          [](Config& c) -> std::int64_t& { return c.warehouse.max_refused_in_a_row; }, 1,
+          1'000'000'000),
+  };
+}
+
+// With log.kind = kafka.
+std::vector<Setting> kafka_settings() {
+  return {
+      text("kafka.brokers", "HOST:PORT, or several with commas", Secret::none,
+           [](Config& c) -> std::string& { return c.kafka.brokers; }),
+      flag("kafka.tls", "speak TLS to the brokers", [](Config& c) -> bool& { return c.kafka.tls; }),
+      text("kafka.ca_file", "PEM file of whom to trust as a broker; empty: as the system does",
+           Secret::none, [](Config& c) -> std::string& { return c.kafka.ca_file; }),
+      text("kafka.certificate", "PEM file, for brokers that want one of their clients",
+           Secret::none, [](Config& c) -> std::string& { return c.kafka.certificate; }),
+      text("kafka.certificate_key", "PEM file of that certificate's private key", Secret::none,
+           [](Config& c) -> std::string& { return c.kafka.certificate_key; }),
+      choice("kafka.sasl_mechanism", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty: no user",
+             {"", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"},
+             [](Config& c) -> std::string& { return c.kafka.sasl_mechanism; }),
+      text("kafka.user", "the user's name, with a mechanism", Secret::none,
+           [](Config& c) -> std::string& { return c.kafka.user; }),
+      text("kafka.password", "the user's password", Secret::whole,
+           [](Config& c) -> std::string& { return c.kafka.password; }),
+      text("kafka.group", "what the names of consumer groups begin with: one for each warehouse",
+           Secret::none, [](Config& c) -> std::string& { return c.kafka.group; }),
+      choice("kafka.compression", "of records: none, lz4, zstd, snappy or gzip",
+             {"none", "lz4", "zstd", "snappy", "gzip"},
+             [](Config& c) -> std::string& { return c.kafka.compression; }),
+      number<int>(
+          "kafka.linger_ms", "how long an event waits for others to be sent with",
+          [](Config& c) -> int& { return c.kafka.linger_ms; }, 0, 1'000),
+      number<int>(
+          "kafka.delivery_timeout_ms", "after which an event counts as not accepted, 503",
+          [](Config& c) -> int& { return c.kafka.delivery_timeout_ms; }, 1'000, 600'000),
+      number<int>(
+          "kafka.session_timeout_ms", "after which others read for a processor that is silent",
+          [](Config& c) -> int& { return c.kafka.session_timeout_ms; }, 1'000, 600'000),
+  };
+}
+
+std::vector<Setting> output_settings() {
+  return {
+      flag("output.enabled",
+           "write what events become to a topic of their own, with log.kind = kafka",
+           [](Config& c) -> bool& { return c.output.enabled; }),
+      {"output.topic", "that topic", Secret::none,
+       [](Config& config, const std::string& text) {
+         config.output.topic = text;
+         return log::check_topic_name(text);
+       },
+       [](const Config& config) { return config.output.topic; }},
+  };
+}
+
+// What the log keeps of what the warehouse has on disk for good.
+std::vector<Setting> retention_settings() {
+  return {
+      number<int>(
+          "retention.check_interval_s", "how often the log drops what may go",
+          [](Config& c) -> int& { return c.retention.check_interval_s; }, 1, 86'400),
+      number<std::int64_t>(
+          "retention.max_age_h", "hours the log keeps events that the warehouse has; 0: no limit",
+          [](Config& c) -> std::int64_t& { return c.retention.max_age_h; }, 0, 1'000'000),
+      gigabytes(
+          "retention.max_gb", "GB of such events the log keeps, compressed; 0: no limit",
+          [](Config& c) -> std::uint64_t& { return c.retention.max_bytes; }, 0),
+      number<std::int64_t>(
+          "retention.safety_h", "the last hours of events always stay in the log",
+          [](Config& c) -> std::int64_t& { return c.retention.safety_h; }, 0, 1'000'000),
+      gigabytes(
+          "retention.hold_log_max_gb",
+          "GB that wait for the warehouse; beyond (looked at once a second), new events are "
+          "answered 503",
+          [](Config& c) -> std::uint64_t& { return c.retention.hold_log_max_bytes; }, 0.001),
   };
 }
 
 std::vector<Setting> all_settings() {
   std::vector<Setting> all = {
-      {"data_dir", "the folder of log and private server", false, set_data_dir,
+      {"data_dir", "the folder of log and private server", Secret::none, set_data_dir,
        [](const Config& config) { return config.data_dir.string(); }},
-      {"log_level", "debug, info, warning, error or off", false, set_log_level,
+      {"log_level", "debug, info, warning, error or off", Secret::none, set_log_level,
        [](const Config& config) {
          return std::string(std::array{"debug", "info", "warning", "error",
                                        "off"}[static_cast<std::size_t>(config.log_level)]);
        }},
-      {"log_json", "log lines as JSON", false,
-       [](Config& config, const std::string& text) { return set_flag(config.log_json, text); },
-       [](const Config& config) { return std::string(config.log_json ? "true" : "false"); }},
+      flag("log_json", "log lines as JSON", [](Config& c) -> bool& { return c.log_json; }),
       number<int>(
           "shutdown_timeout_s", "how long a stop may take to finish what is in flight",
           [](Config& c) -> int& { return c.shutdown_timeout_s; }, 1, 3'600),
   };
   for (Setting& setting : http_settings()) all.push_back(std::move(setting));
-  for (Setting& setting : store_settings()) all.push_back(std::move(setting));
+  for (auto settings : {security_settings, limit_settings, store_settings, kafka_settings,
+                        output_settings, retention_settings})
+    for (Setting& setting : settings()) all.push_back(std::move(setting));
   return all;
 }
 

@@ -18,7 +18,8 @@ Exit run_config_show(const Context& context) {
                    {"meaning", CellKind::text}};
   for (const Setting& setting : settings()) {
     std::string value = setting.get(context.config());
-    if (setting.secret) value = warehouse::redacted(value);
+    if (setting.secret == Secret::password) value = warehouse::redacted(value);
+    if (setting.secret == Secret::whole && !value.empty()) value = "***";
     auto source = context.loaded.sources.find(std::string(setting.key));
     std::string from = source == context.loaded.sources.end() ? "default" : source->second;
     table.rows.push_back({std::string(setting.key), value, from, std::string(setting.help)});

@@ -89,8 +89,9 @@ Status apply_dot_env(LoadedConfig& loaded, const std::filesystem::path& path) {
 Result<std::string> text_of(const toml::node& node) {
   if (auto text = node.value_exact<std::string>()) return *text;
   if (auto number = node.value_exact<std::int64_t>()) return std::to_string(*number);
+  if (auto number = node.value_exact<double>()) return fmt::format("{}", *number);
   if (auto flag = node.value_exact<bool>()) return std::string(*flag ? "true" : "false");
-  return fail(Code::invalid, "a text, a whole number, true or false is wanted");
+  return fail(Code::invalid, "a text, a whole number, one with decimals, true or false is wanted");
 }
 
 Status apply_table(LoadedConfig& loaded, const toml::table& table, const std::string& prefix,

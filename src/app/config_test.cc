@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "app/commands.h"
-#include "app/scratch_for_tests.h"
+#include "base/scratch_for_tests.h"
 
 namespace tillrace::app {
 namespace {
@@ -216,16 +216,21 @@ TEST_F(ConfigTest, NumbersAreTakenAtTheirLimitsAndRefusedBeyond) {
     const char* key;
     std::int64_t least, most;
   };
-  for (auto [key, least, most] : std::vector<Limits>{{"http.threads", 1, 64},
-                                                     {"http.max_batch_bytes", 1'024, 12 << 20},
-                                                     {"http.max_batch_records", 1, 1'000'000},
-                                                     {"http.max_connections", 1, 1'000'000},
-                                                     {"http.header_timeout_ms", 100, 600'000},
-                                                     {"http.body_timeout_ms", 100, 600'000},
-                                                     {"log.partitions", 0, 256},
-                                                     {"warehouse.port", 0, 65'535},
-                                                     {"warehouse.shared_buffers_mb", 16, 1 << 20},
-                                                     {"shutdown_timeout_s", 1, 3'600}}) {
+  for (auto [key, least, most] :
+       std::vector<Limits>{{"http.threads", 1, 64},
+                           {"http.max_batch_bytes", 1'024, 12 << 20},
+                           {"http.max_batch_records", 1, 1'000'000},
+                           {"http.max_connections", 1, 1'000'000},
+                           {"http.header_timeout_ms", 100, 600'000},
+                           {"http.body_timeout_ms", 100, 600'000},
+                           {"log.partitions", 0, 256},
+                           {"warehouse.port", 0, 65'535},
+                           {"warehouse.shared_buffers_mb", 16, 1 << 20},
+                           {"warehouse.max_refused_in_a_row", 1, 1'000'000'000},
+                           {"retention.check_interval_s", 1, 86'400},
+                           {"retention.max_age_h", 0, 1'000'000},
+                           {"retention.safety_h", 0, 1'000'000},
+                           {"shutdown_timeout_s", 1, 3'600}}) {
     for (std::int64_t good : {least, most})
       EXPECT_EQ(refusal_of(key, std::to_string(good)), "accepted") << key;
     for (std::int64_t bad : {least - 1, most + 1})
@@ -235,6 +240,21 @@ TEST_F(ConfigTest, NumbersAreTakenAtTheirLimitsAndRefusedBeyond) {
     for (const char* bad : {"", " 1", "1 ", "+20", "1e2", "0x10", "99999999999999999999", "two"})
       EXPECT_THAT(refusal_of(key, bad), HasSubstr("is not a whole number")) << key << bad;
   }
+}
+
+TEST_F(ConfigTest, SizesAreInGigabytesAndPartsOfOne) {
+  file("[retention]\nmax_gb = 0.25\nhold_log_max_gb = 3\n");
+  EXPECT_EQ(config().retention.max_bytes, 250'000'000u);
+  EXPECT_EQ(config().retention.hold_log_max_bytes, 3'000'000'000u);
+  const Setting& shown = *find_setting("retention.max_gb").value();
+  EXPECT_EQ(shown.get(config()), "0.25");
+  inputs_.file.reset();
+  for (const char* good : {"0", "0.000000001", "2.5", "1000000"})
+    EXPECT_EQ(refusal_of("retention.max_gb", good), "accepted") << good;
+  for (const char* bad : {"", "-1", "1000000.1", "10 GB", "inf", "nan", "0x10", "1,5", "ten"})
+    EXPECT_THAT(refusal_of("retention.max_gb", bad),
+                HasSubstr(fmt::format("retention.max_gb: '{}' is not a number of GB", bad)));
+  EXPECT_THAT(refusal_of("retention.hold_log_max_gb", "0"), HasSubstr("from 0.001 to 1000000"));
 }
 
 TEST_F(ConfigTest, WordsThatAreNotKnownAreRefused) {
@@ -292,14 +312,15 @@ TEST(ParseListen, RefusesWhatIsNoAddressOrNoPort) {
 }
 
 TEST_F(ConfigTest, ShowHidesThePasswordInEveryFormat) {
-  inputs_.flags = {{"warehouse.url", "postgresql://shop:s3cret@127.0.0.1/db?sslpassword=s4cret"}};
+  inputs_.flags = {{"warehouse.url", "postgresql://shop:s3cret@127.0.0.1/db?sslpassword=s4cret"},
+                   {"client.key", "tr_s5cret"}};
   for (Format format : {Format::table, Format::json, Format::csv}) {
     testing::internal::CaptureStdout();
     EXPECT_EQ(run_config_show({load_config(inputs_).value(), format, false}), Exit::ok);
     std::string shown = testing::internal::GetCapturedStdout();
-    EXPECT_THAT(shown,
-                AllOf(HasSubstr("postgresql://shop:***@127.0.0.1/db"), HasSubstr("http.listen"),
-                      Not(HasSubstr("s3cret")), Not(HasSubstr("s4cret"))));
+    EXPECT_THAT(
+        shown, AllOf(HasSubstr("postgresql://shop:***@127.0.0.1/db"), HasSubstr("http.listen"),
+                     Not(HasSubstr("s3cret")), Not(HasSubstr("s4cret")), Not(HasSubstr("s5cret"))));
   }
 }
 

@@ -1,13 +1,13 @@
 // `tillrace doctor`: whether this machine and this configuration can run tillrace, and what to do
 // where not.
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 
 #include "app/commands.h"
 #include "app/run_info.h"
 #include "app/sessions.h"
 #include "base/files.h"
 #include "http/server.h"
+#include "log/kafka_topics.h"
 #include "model/invoice_date.h"
 #include "warehouse/postgres_install.h"
 
@@ -40,12 +40,10 @@ Finding check_data_dir(const Config& config) {
 
 Finding check_space(const Config& config) {
   constexpr std::uint64_t kLeast = 1ull << 30;
-  struct statvfs disk {};
-  if (::statvfs(config.data_dir.c_str(), &disk) != 0)
-    return bad("disk space", {Code::unavailable, "cannot be told for " + config.data_dir.string()});
-  std::uint64_t free_bytes = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
-  std::string detail = fmt::format("{:.1f} GB are free", static_cast<double>(free_bytes) / 1e9);
-  if (free_bytes < kLeast)
+  auto free = free_bytes(config.data_dir);
+  if (!free) return bad("disk space", free.error());
+  std::string detail = fmt::format("{:.1f} GB are free", static_cast<double>(*free) / 1e9);
+  if (*free < kLeast)
     return bad("disk space", {Code::exhausted, detail + "; at least 1 GB is wanted"});
   return good("disk space", detail);
 }
@@ -105,12 +103,63 @@ Finding check_open_files(const Config& config) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   auto wanted = static_cast<rlim_t>(config.http.max_connections) + 512;
-  std::string detail = fmt::format("{} may be open at once", limit.rlim_cur);
-  if (limit.rlim_cur < wanted)
+  std::string detail = fmt::format("{} may be open at once", limit.rlim_max);
+  if (limit.rlim_max < wanted)  // a server raises the soft limit to it
     return {"open files", Exit::not_so,
-            fmt::format("{}; http.max_connections needs {}: raise it with `ulimit -n {}`", detail,
+            fmt::format("{}; http.max_connections needs {}: raise it with `ulimit -Hn {}`", detail,
                         wanted, wanted)};
   return good("open files", detail);
+}
+
+Finding check_broker(const Config& config, Result<log::KafkaTopicSettings>& topic) {
+  if (!topic) return bad("Kafka", topic.error());
+  return good("Kafka",
+              fmt::format("{} has topic {} with {} partitions, id {}", config.kafka.brokers,
+                          topic->info.name, topic->info.partitions, topic->info.id));
+}
+
+// A sink may be away for so long as the log keeps what it has not seen.
+Finding check_topic_retention(const Config& config, const log::KafkaTopicSettings& topic) {
+  constexpr std::int64_t kMsPerHour = 3'600'000;
+  if (topic.cleanup_policy.find("compact") != std::string::npos)
+    return bad("topic retention",
+               {Code::invalid,
+                "cleanup.policy compacts: of an invoice's events only the last would "
+                "stay; set it to delete"});
+  std::string limit = topic.retention_bytes < 0
+                          ? ""
+                          : fmt::format("; at most {} bytes a partition", topic.retention_bytes);
+  if (topic.retention_ms < 0) return good("topic retention", "events are kept for ever" + limit);
+  std::int64_t hours = topic.retention_ms / kMsPerHour;
+  std::string detail = fmt::format("events are kept for {} h{}", hours, limit);
+  if (hours >= config.retention.safety_h) return good("topic retention", detail);
+  return bad("topic retention",
+             {Code::invalid, fmt::format("{}; retention.safety_h wants {}: set the topic's "
+                                         "retention.ms, or a warehouse that is away loses events",
+                                         detail, config.retention.safety_h)});
+}
+
+// acks=all means all replicas that are in sync, which may be one.
+Finding check_replication(const log::KafkaTopicSettings& topic) {
+  std::string detail = fmt::format("{} replicas, {} in sync, min.insync.replicas {}",
+                                   topic.replication, topic.in_sync, topic.min_insync);
+  if (topic.in_sync < topic.min_insync)
+    return bad("topic copies",
+               {Code::unavailable, detail + "; no event is accepted until more are"});
+  if (topic.replication > 1 && topic.min_insync < 2)
+    return bad("topic copies",
+               {Code::invalid, detail + "; an accepted event may lie on one broker alone: set "
+                                        "min.insync.replicas to 2"});
+  return good("topic copies", topic.replication > 1 ? detail : detail + ": one disk has it all");
+}
+
+void add_kafka(const Config& config, std::vector<Finding>& findings) {
+  if (!uses_kafka(config)) return;
+  auto topic = log::describe_kafka_topic(kafka_connection(config), config.log.topic);
+  findings.push_back(check_broker(config, topic));
+  if (!topic) return;
+  findings.push_back(check_topic_retention(config, *topic));
+  findings.push_back(check_replication(*topic));
 }
 
 }  // namespace
@@ -122,6 +171,7 @@ Exit run_doctor(const Context& context) {
                                    check_sync(config, clock), check_postgres(config),
                                    check_port(config),        check_time_zone(),
                                    check_open_files(config)};
+  add_kafka(config, findings);
   Table table;
   table.columns = {
       {"check", CellKind::text}, {"result", CellKind::text}, {"detail", CellKind::text}};

@@ -5,7 +5,6 @@
 #include <charconv>
 
 #include "base/files.h"
-#include "base/json_writer.h"
 
 namespace tillrace::app {
 namespace {
@@ -24,40 +23,75 @@ double resident_bytes() {
   return static_cast<double>(pages) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
+constexpr std::string_view kReady = "ready";
+
+std::string_view state_of(const processor::Health& sink) {
+  return sink.has_stopped ? "stopped" : sink.is_writing ? "writing" : "waiting";
+}
+
 }  // namespace
 
-Health::Health(log::Log& log, const processor::Processor& processor, Metrics& metrics)
+Health::Health(log::Log& log, const Processors& processors, gateway::Intake* intake,
+               Metrics& metrics)
     : log_(log),
-      processor_(processor),
+      processors_(processors),
+      intake_(intake),
       metrics_(metrics),
       resident_bytes_(
           metrics.gauge("process_resident_memory_bytes", "Resident memory of this process")) {}
 
-void Health::mount(http::Router& router) {
+void Health::mount(http::Router& router, http::Admit guard) {
   using http::Method;
   router.add(Method::get, "/healthz", [](http::Request&&, const http::Reply& reply) {
     reply(json(200, R"({"status":"alive"})"));
   });
   router.add(Method::get, "/readyz",
-             [this](http::Request&&, const http::Reply& reply) { reply(ready()); });
+             [this, guard](http::Request&& request, const http::Reply& reply) {
+               reply(ready(!guard || !guard(request)));
+             });
   router.add(Method::get, "/metrics",
-             [this](http::Request&&, const http::Reply& reply) { reply(metrics()); });
+             [this](http::Request&&, const http::Reply& reply) { reply(metrics()); },
+             {.admit = std::move(guard)});
 }
 
-http::Response Health::ready() const {
-  processor::Health sink = processor_.health();
-  std::string_view warehouse = sink.has_stopped  ? "stopped"
-                               : sink.is_writing ? "writing"
-                                                 : "waiting";
+std::string_view Health::status() {
+  if (draining_) return "draining";
+  if (intake_ == nullptr) {
+    for (const auto& processor : processors_)
+      if (auto sink = processor->health(); !sink.is_writing) return state_of(sink);
+    return kReady;
+  }
+  if (!log_.last_write()) return "log-failed";
+  gateway::Intake::State state = intake_->state();
+  return state == gateway::Intake::State::open ? kReady : name(state);
+}
+
+http::Response Health::ready(bool tells_problem) {
+  std::string_view told = status();
   JsonWriter out;
-  out.begin_object()
-      .field("status", draining_ ? "draining" : "ready")
-      .field("warehouse", warehouse);
-  if (!sink.problem.empty()) out.field("problem", sink.problem);
-  out.key("lag_records").begin_array();
-  for (std::int64_t lag : processor_.lag_records()) out.number(lag);
-  out.end_array().end_object();
-  return json(draining_ ? 503 : 200, out.take());
+  out.begin_object().field("status", told);
+  if (!processors_.empty()) write_sinks(out, tells_problem);
+  out.end_object();
+  return json(told == kReady ? 200 : 503, out.take());
+}
+
+void Health::write_sinks(JsonWriter& out, bool tells_problem) const {
+  std::string problem;
+  for (const auto& processor : processors_) {
+    processor::Health sink = processor->health();
+    out.field(processor->sink(), state_of(sink));
+    if (problem.empty()) problem = sink.problem;
+  }
+  if (tells_problem && !problem.empty()) out.field("problem", problem);
+  out.key("lag").begin_array();
+  for (const auto& processor : processors_) {
+    for (const processor::Lag& lag : processor->lags()) {
+      out.begin_object().field("sink", processor->sink());
+      out.field("partition", std::int64_t{lag.partition.value});
+      out.field("records", lag.records).end_object();
+    }
+  }
+  out.end_array();
 }
 
 http::Response Health::metrics() {

@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "app/commands.h"
-#include "app/scratch_for_tests.h"
+#include "base/scratch_for_tests.h"
 #include "http/client.h"
+#include "http/problem.h"
 #include "http/server.h"
 #include "log/embedded_log.h"
+#include "processor/warehouse_sink.h"
 #include "warehouse/cluster_for_tests.h"
 #include "warehouse/postgres_install.h"
 
@@ -17,6 +19,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr std::chrono::seconds kPatience{30};
 
@@ -38,11 +41,18 @@ class HealthTest : public testing::Test {
     log_ = std::move(*log);
     processor::ProcessorOptions processing;
     processing.longest_pause_ms = 100;
-    processor_ =
-        std::make_unique<processor::Processor>(processing, *log_, *warehouse_, clock_, metrics_);
-    health_ = std::make_unique<Health>(*log_, *processor_, metrics_);
+    processors_.push_back(std::make_unique<processor::Processor>(
+        processing, processor::warehouse_sink(*log_, *warehouse_), *log_,
+        log_->join("warehouse").value(), clock_, metrics_));
+    intake_ = std::make_unique<gateway::Intake>(
+        gateway::IntakeOptions{.hold_log_max_bytes = 1'000, .look_every_ms = 0},
+        gateway::IntakeSources{[this] { return backlog_bytes_.load(); }, {}}, clock_);
+    health_ = std::make_unique<Health>(*log_, processors_, intake_.get(), metrics_);
     http::Router router;
-    health_->mount(router);
+    health_->mount(router, [this](http::Request& head) -> std::optional<http::Response> {
+      if (!wants_keys_ || head.headers.find("Authorization")) return std::nullopt;
+      return http::problem(401, "unauthorized", "No key", "say who");
+    });
     auto server = http::Server::listen({}, std::move(router), metrics_);
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
@@ -81,7 +91,10 @@ class HealthTest : public testing::Test {
   std::unique_ptr<warehouse::TestCluster> postgres_;
   std::unique_ptr<warehouse::Warehouse> warehouse_;
   std::unique_ptr<log::Log> log_;
-  std::unique_ptr<processor::Processor> processor_;
+  Health::Processors processors_;
+  std::atomic<std::uint64_t> backlog_bytes_ = 0;
+  std::atomic<bool> wants_keys_ = false;
+  std::unique_ptr<gateway::Intake> intake_;
   std::unique_ptr<Health> health_;
   http::Client client_;
   std::unique_ptr<http::Server> server_;
@@ -89,12 +102,13 @@ class HealthTest : public testing::Test {
 
 TEST_F(HealthTest, TellsAliveReadyAndTheMetrics) {
   append("1");
-  ASSERT_TRUE(processor_->catch_up(kPatience));
+  ASSERT_TRUE(processors_.front()->catch_up(kPatience));
   EXPECT_EQ(get("/healthz").body, R"({"status":"alive"})");
   auto ready = get("/readyz");
   EXPECT_EQ(ready.status, 200);
   EXPECT_EQ(ready.content_type, "application/json");
-  EXPECT_EQ(ready.body, R"({"status":"ready","warehouse":"writing","lag_records":[0]})");
+  EXPECT_EQ(ready.body, R"({"status":"ready","warehouse":"writing",)"
+                        R"("lag":[{"sink":"warehouse","partition":0,"records":0}]})");
   auto metrics = get("/metrics");
   EXPECT_THAT(metrics.content_type, HasSubstr("text/plain; version=0.0.4"));
   EXPECT_THAT(metrics.body, HasSubstr("tillrace_log_appended_records_total 1\n"));
@@ -106,15 +120,19 @@ TEST_F(HealthTest, TellsAliveReadyAndTheMetrics) {
 // The log takes events all the same, so they are not turned away.
 TEST_F(HealthTest, AWarehouseThatIsAwayIsToldAndLeavesTheServiceReady) {
   append("1");
-  ASSERT_TRUE(processor_->catch_up(kPatience));
+  ASSERT_TRUE(processors_.front()->catch_up(kPatience));
   ASSERT_TRUE(postgres_->cluster().stop());
   append("2");
   append("3");
   EXPECT_THAT(comes_to_say("waiting"),
               AllOf(HasSubstr(R"({"status":"ready","warehouse":"waiting","problem":")"),
-                    HasSubstr(R"("lag_records":[2]})")));
+                    HasSubstr(R"("lag":[{"sink":"warehouse","partition":0,"records":2}]})")));
   EXPECT_EQ(get("/readyz").status, 200);
   EXPECT_EQ(get("/healthz").status, 200);
+  wants_keys_ = true;
+  EXPECT_THAT(get("/readyz").body,
+              AllOf(HasSubstr(R"("warehouse":"waiting")"), Not(HasSubstr("problem"))))
+      << "a stranger is not told what PostgreSQL says";
 }
 
 TEST_F(HealthTest, DrainingIsNotReadyButAlive) {
@@ -123,6 +141,16 @@ TEST_F(HealthTest, DrainingIsNotReadyButAlive) {
   EXPECT_EQ(ready.status, 503);
   EXPECT_THAT(ready.body, HasSubstr(R"({"status":"draining",)"));
   EXPECT_EQ(get("/healthz").status, 200);
+}
+
+TEST_F(HealthTest, ALogWithoutRoomIsNotReadyUntilThereIsSome) {
+  backlog_bytes_ = 1'000;
+  auto full = get("/readyz");
+  EXPECT_EQ(full.status, 503);
+  EXPECT_THAT(full.body, HasSubstr(R"("status":"log-full")"));
+  EXPECT_EQ(get("/healthz").status, 200);
+  backlog_bytes_ = 0;
+  EXPECT_EQ(get("/readyz").status, 200);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What a running `tillrace up` tells other commands: <data-dir>/run.toml, mode 0600, there while it
-// runs.
+// What a running `tillrace up` or `tillrace gateway` tells other commands: <data-dir>/run.toml,
+// mode 0600, there while it runs.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -13,7 +13,7 @@ struct RunInfo {
   int pid = 0;
   UtcMicros started_at;
   std::string http_url;
-  std::string warehouse_url;  // holds the password
+  std::string warehouse_url;  // holds the password; empty: a gateway alone
   std::string log_dir;
 };
 

@@ -6,7 +6,7 @@
 
 #include <optional>
 
-#include "app/scratch_for_tests.h"
+#include "base/scratch_for_tests.h"
 
 namespace tillrace::app {
 namespace {

@@ -1,5 +1,6 @@
 #include "app/sessions.h"
 
+#include "app/run_info.h"
 #include "warehouse/cluster.h"
 #include "warehouse/reports.h"
 
@@ -26,6 +27,14 @@ Result<warehouse::Connection> open_warehouse(const Config& config) {
   if (!connection && connection.error().code == Code::not_found)
     return fail(Code::unavailable, "{}", connection.error().message);
   return connection;
+}
+
+Result<std::string> gateway_url(const Config& config, const std::string& given) {
+  if (!given.empty()) return given;
+  auto info = read_run_info(config.data_dir);
+  if (!info)
+    return fail(Code::unavailable, "{}; or name the server with --url", info.error().message);
+  return info->http_url;
 }
 
 Table table_of(const warehouse::Rows& rows) {

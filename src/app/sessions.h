@@ -1,4 +1,4 @@
-// How commands reach the warehouse.
+// How commands reach the warehouse and the gateway.
 #pragma once
 #include "app/commands.h"
 #include "warehouse/connection.h"
@@ -10,6 +10,9 @@ namespace tillrace::app {
 Result<warehouse::Connection> open_warehouse(const Config& config);
 // Its URL, with the password.
 Result<std::string> warehouse_url(const Config& config);
+
+// `given`, or where what runs on the data folder listens. unavailable when nothing does.
+Result<std::string> gateway_url(const Config& config, const std::string& given);
 
 // The rows as a table to print.
 Table table_of(const warehouse::Rows& rows);

@@ -44,6 +44,23 @@ void StopSignals::let_the_second_kill() {
   CHECK(pthread_sigmask(SIG_UNBLOCK, &set, nullptr) == 0);
 }
 
+ServerSignals::ServerSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGHUP);
+  CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
+}
+
+ServerSignals::Kind ServerSignals::wait() {
+  sigset_t set = stop_signals();
+  sigaddset(&set, SIGHUP);
+  int received = 0;
+  CHECK(sigwait(&set, &received) == 0);
+  if (received == SIGHUP) return Kind::reload;
+  stop_.let_the_second_kill();
+  return received == SIGINT ? Kind::interrupt : Kind::terminate;
+}
+
 StopOnSignal::StopOnSignal()
     : thread_(named_thread("signals", [this](const std::stop_token& ended) {
         constexpr int kPollMs = 50;

@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM as something to wait for.
+// SIGINT, SIGTERM and SIGHUP as something to wait for.
 #pragma once
 #include <stop_token>
 #include <thread>
@@ -16,8 +16,20 @@ class StopSignals {
   // True when one has come; waits up to `timeout_ms`.
   bool wait_for(int timeout_ms);
 
- private:
+  // What one of them does from now on: end the process at once.
   void let_the_second_kill();
+};
+
+// For servers, which also take SIGHUP: read anew what may have changed. Made like StopSignals.
+class ServerSignals {
+ public:
+  enum class Kind { interrupt, terminate, reload };
+  ServerSignals();
+  // Returns when one has come. After SIGINT or SIGTERM a second one ends the process at once.
+  Kind wait();
+
+ private:
+  StopSignals stop_;
 };
 
 // For commands that work while they listen: the token is stopped by the first signal.

@@ -45,7 +45,7 @@ TEST(Utf8, RefusesOverlongFormsSurrogatesAndWhatLiesBeyondUnicode) {
 }
 
 TEST(Utf8, JsonOfAnyBytesIsUtf8) {
-  rc::check([](const std::string& any) { RC_ASSERT(is_utf8(json_quoted(any))); });
+  EXPECT_TRUE(rc::check([](const std::string& any) { RC_ASSERT(is_utf8(json_quoted(any))); }));
 }
 
 TEST(Clock, PrintsInstantsBeforeAndAfterTheEpoch) {
@@ -121,6 +121,35 @@ TEST(Logging, JsonLinesHoldAnyMessageAsOneString) {
   EXPECT_NE(lines.find(R"("level":"warning",)"), std::string::npos) << lines;
   EXPECT_NE(lines.find(R"("message":"a \"quoted\"\nb {}"})"), std::string::npos) << lines;
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << lines;
+}
+
+std::string logged(bool json, std::string_view message, std::vector<logging::Field> fields) {
+  testing::internal::CaptureStderr();
+  logging::configure({logging::Level::info, json});
+  logging::write(logging::Level::info, message, fields);
+  logging::configure({logging::Level::info, false});
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(Logging, FieldsStandBehindTheMessageAsText) {
+  auto line = logged(false, "served", {{"path", "/a"}, {"status", std::int64_t{200}}, {"ms", 1.5}});
+  EXPECT_NE(line.find("served path=/a status=200 ms=1.5\n"), std::string::npos) << line;
+}
+
+TEST(Logging, AValueThatCouldBeTakenForSomethingElseIsQuoted) {
+  for (std::string_view value : {"", "a b", "a=b", "\"a", "a\\b", "a\nb", "\x1b[31m", "\xff"}) {
+    auto line = logged(false, "m", {{"k", value}, {"z", "end"}});
+    EXPECT_NE(line.find(fmt::format("m k={} z=end\n", json_quoted(value))), std::string::npos)
+        << line;
+  }
+}
+
+TEST(Logging, FieldsAreMembersOfAJsonLine) {
+  auto line =
+      logged(true, "served", {{"path", "/a\""}, {"status", std::int64_t{200}}, {"ms", 1.5}});
+  EXPECT_NE(line.find(R"("message":"served","path":"/a\"","status":200,"ms":1.5})"),
+            std::string::npos)
+      << line;
 }
 
 TEST(Logging, AnUnknownLevelIsRefusedWithTheKnownOnes) {

@@ -13,6 +13,9 @@ struct UtcMicros {
   std::int64_t value = 0;
   auto operator<=>(const UtcMicros&) const = default;
 };
+// The end of the year 9999, in seconds too: four digits are all that dates have.
+inline constexpr std::int64_t kLatestSecond = 253'402'300'799;
+inline constexpr UtcMicros kLatestTime{kLatestSecond * 1'000'000 + 999'999};
 // 2026-11-22T13:05:09.123456Z, always with six decimals.
 std::string to_string(UtcMicros time);
 

@@ -1,6 +1,7 @@
 #include "base/files.h"
 
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,7 +38,7 @@ struct flock whole_file_lock() {
 
 // Not by a stream: those end at a read error as they do at the end of the file.
 Result<std::string> read_all(int fd, const std::filesystem::path& path) {
-  constexpr std::size_t kStepBytes = 64 * 1024;
+  constexpr std::size_t kStepBytes = std::size_t{64} * 1024;
   std::string content;
   while (true) {
     std::size_t size = content.size();
@@ -80,6 +81,12 @@ Status sync_folder(const std::filesystem::path& folder) {
   ::close(fd);
   if (synced != 0) return errno_error("sync", folder);
   return {};
+}
+
+Result<std::uint64_t> free_bytes(const std::filesystem::path& path) {
+  struct statvfs disk {};
+  if (::statvfs(path.c_str(), &disk) != 0) return errno_error("ask the disk of", path);
+  return static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
 }
 
 Status make_folders(const std::filesystem::path& path) {

@@ -1,5 +1,6 @@
 // The few file operations whose order matters when the power goes.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -16,6 +17,9 @@ Result<std::string> read_file(const std::filesystem::path& path);
 Status write_file_atomically(const std::filesystem::path& path, std::string_view content,
                              unsigned mode = 0644);
 Status sync_folder(const std::filesystem::path& folder);
+// What an ordinary user may still write to the disk that holds `path`. unavailable when it cannot
+// be told.
+Result<std::uint64_t> free_bytes(const std::filesystem::path& path);
 Status make_folders(const std::filesystem::path& path);
 // A folder that only its owner may enter, whether it was there before or not.
 Status make_private_folder(const std::filesystem::path& path);

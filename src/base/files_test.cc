@@ -7,24 +7,21 @@
 
 #include <cstdlib>
 
+#include "base/scratch_for_tests.h"
+
 namespace tillrace {
 namespace {
 
 class FilesTest : public testing::Test {
  protected:
-  FilesTest() {
-    std::string pattern = testing::TempDir() + "files-XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~FilesTest() override { std::filesystem::remove_all(folder_); }
-
   unsigned mode_of(const std::filesystem::path& path) const {
     struct stat status {};
     EXPECT_EQ(::stat(path.c_str(), &status), 0);
     return status.st_mode & 0777;
   }
 
-  std::filesystem::path folder_;
+  const ScratchFolder scratch_;
+  const std::filesystem::path folder_ = scratch_.path();
 };
 
 TEST_F(FilesTest, MissingFileIsNotFoundAndNamed) {

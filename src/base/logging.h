@@ -4,9 +4,12 @@
 #pragma once
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "base/result.h"
 
@@ -24,7 +27,15 @@ Result<Level> parse_level(std::string_view text);
 // Called once, before other threads start.
 void configure(const Options& options);
 bool enabled(Level level);
-void write(Level level, std::string_view message);
+
+// One fact beside the message: ` key=value` behind it as text, where a value that is not plain is
+// quoted as in JSON; a member of the line's object as JSON. A key is fixed, a word such as
+// "duration_ms", none of time, level, thread and message.
+struct Field {
+  std::string_view key;
+  std::variant<std::string_view, std::int64_t, double> value;
+};
+void write(Level level, std::string_view message, std::span<const Field> fields = {});
 
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {

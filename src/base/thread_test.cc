@@ -68,6 +68,7 @@ TEST(Mutex, LetsOneThreadInAtATime) {
   Shared shared;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i)
       threads.push_back(named_thread("adder", [&](const std::stop_token&) {
         for (int round = 0; round < kRounds; ++round) shared.add(1);

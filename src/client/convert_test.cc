@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/files.h"
+#include "base/scratch_for_tests.h"
 #include "client/line_numbers.h"
 #include "model/event_json.h"
 
@@ -35,13 +36,10 @@ std::vector<std::string> lines_of(const std::string& text) {
 class Convert : public testing::Test {
  protected:
   Convert() {
-    std::string pattern = testing::TempDir() + "convert-XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
     options_.input = folder_ / "shop.csv";
     options_.output = folder_ / "shop.ndjson";
     callbacks_.warn = [this](std::string_view line) { warnings_.emplace_back(line); };
   }
-  ~Convert() override { fs::remove_all(folder_); }
 
   Result<ConvertSummary> run(std::string_view csv) {
     write_text(options_.input, csv);
@@ -55,7 +53,8 @@ class Convert : public testing::Test {
   std::vector<std::string> written() { return lines_of(content_of(options_.output)); }
   std::string rejected() { return content_of(folder_ / "shop.rejected.csv"); }
 
-  fs::path folder_;
+  const ScratchFolder scratch_;
+  const fs::path folder_ = scratch_.path();
   ConvertOptions options_;
   ConvertCallbacks callbacks_;
   std::vector<std::string> warnings_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/blanks.h"
 #include "base/utf8.h"
 
 namespace tillrace::client {
@@ -16,14 +17,6 @@ const std::size_t kLineNo = *field_index("LineNo");
 const std::size_t kEventId = *field_index("EventId");
 
 constexpr std::size_t kMostShownBytes = 200;
-
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 // "Customer ID" and "CUSTOMERID" are one name.
 std::string squeezed(std::string_view name) {

@@ -1,63 +1,15 @@
 #include "client/delivery.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <optional>
+#include <iterator>
 #include <utility>
 
-#include "client/json_scan.h"
-#include "model/event_json.h"
+#include "client/answer_text.h"
 
 namespace tillrace::client {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::nanoseconds;
-using std::chrono::seconds;
-
 constexpr int kCreated = 201;
-constexpr std::size_t kMostShownBytes = 200;
-
-// Every event has an identity, so what may have been stored can be sent again.
-bool is_passing(int status) {
-  constexpr std::array<int, 6> kPassing = {408, 429, 500, 502, 503, 504};
-  return std::find(kPassing.begin(), kPassing.end(), status) != kPassing.end();
-}
-
-std::optional<std::int64_t> whole_number(std::string_view text) {
-  std::int64_t value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
-}
-
-// What the server says about it: problem+json's detail, or the beginning of whatever else it sent.
-std::string explanation(const http::Response& answer) {
-  for (std::string_view key : {"detail", "title"})
-    if (auto value = json_member(answer.body, key)) return json_text(*value);
-  std::string text = answer.body.substr(0, kMostShownBytes);
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c >= 0 && c < ' '; }, ' ');
-  return text;
-}
-
-std::string described(const http::Response& answer) {
-  std::string said = explanation(answer);
-  return fmt::format("the server answers {}{}{}", answer.status, said.empty() ? "" : ": ", said);
-}
-
-// "Quantity: an integer ..., got 0" from {"field": ..., "rule": ..., "got": ...}.
-std::string reason(std::string_view error) {
-  auto part = [error](std::string_view key) {
-    auto value = json_member(error, key);
-    return value ? json_text(*value) : std::string();
-  };
-  std::string field = part("field");
-  std::string got = part("got");
-  return fmt::format("{}{}{}{}{}", field, field.empty() ? "" : ": ", part("rule"),
-                     got.empty() ? "" : ", got ", got);
-}
 
 std::uint64_t bytes_of(const PostBatch& batch) {
   std::uint64_t bytes = 0;
@@ -70,11 +22,13 @@ std::uint64_t bytes_of(const PostBatch& batch) {
 void Delivery::deliver(PostBatch batch) {
   if (!pacer_.wait(batch.size(), ledger_.stopping())) return;
   std::vector<PostBatch> waiting;  // the next one last
+  TryCallbacks tries{[this] { ledger_.requested(); },
+                     [this](std::string_view why) { ledger_.retried(why); }};
   waiting.push_back(std::move(batch));
   while (!waiting.empty() && !ledger_.stopping().stop_requested()) {
     PostBatch now = std::move(waiting.back());
     waiting.pop_back();
-    auto answer = send(call_of(now));
+    auto answer = client_.send(call_of(now), ledger_.stopping(), tries);
     if (answer) {
       settle(std::move(now), *answer, waiting);
     } else if (answer.error().code != Code::shutting_down) {
@@ -94,42 +48,6 @@ http::Call Delivery::call_of(const PostBatch& batch) const {
   for (const PostRecord& record : batch)
     call.body.append(record.json).append(options_.each ? "" : "\n");
   return call;
-}
-
-// Tries until there is an answer that will not change by itself. shutting_down: stopped between two
-// tries.
-Result<http::Response> Delivery::send(const http::Call& call) {
-  std::optional<nanoseconds> give_up_at;
-  for (int tries = 1;; ++tries) {
-    ledger_.requested();
-    auto answer = client_.send(call);
-    if (!answer && answer.error().code != Code::unavailable) return fail(answer.error());
-    if (answer && !is_passing(answer->status)) return answer;
-    std::string why = answer ? described(*answer) : answer.error().message;
-    if (!give_up_at) give_up_at = clock_.monotonic() + seconds(options_.retry_for_s);
-    if (clock_.monotonic() >= *give_up_at)
-      return fail(Code::unavailable, "gave up after {} tries in {} s: {}", tries,
-                  options_.retry_for_s, why);
-    if (ledger_.stopping().stop_requested()) return fail(Code::shutting_down, "stopped");
-    ledger_.retried(why);
-    if (!wait_before_retry(answer ? &*answer : nullptr, tries, *give_up_at))
-      return fail(Code::shutting_down, "stopped");
-  }
-}
-
-bool Delivery::wait_before_retry(const http::Response* answer, int tries, nanoseconds give_up_at) {
-  std::int64_t backoff_ms = std::min<std::int64_t>(
-      options_.most_backoff_ms, std::int64_t{options_.first_backoff_ms} << std::min(tries - 1, 20));
-  std::array<std::uint8_t, 2> noise{};
-  random_.fill(noise);
-  std::int64_t part = noise[0] * 256 + noise[1];  // of 65536
-  nanoseconds wait = milliseconds(backoff_ms - backoff_ms * part / 65536 / 2);
-  auto told = answer ? answer->headers.find("Retry-After") : std::nullopt;
-  // A date would be legal too; no gateway of this kind sends one, and the back-off is right anyway.
-  if (auto told_s = told ? whole_number(*told) : std::nullopt)
-    wait = std::max(wait, nanoseconds(seconds(std::min<std::int64_t>(*told_s, 86'400))));
-  wait = std::min(wait, give_up_at - clock_.monotonic());
-  return sleep_unless_stopped(clock_, wait, ledger_.stopping());
 }
 
 void Delivery::settle(PostBatch batch, const http::Response& answer,
@@ -153,31 +71,6 @@ void Delivery::settle(PostBatch batch, const http::Response& answer,
         answer.status < 400 ? "; 201 was expected, is the URL that of a gateway?" : "";
     ledger_.failed({Code::invalid, described(answer) + std::string(hint)});
   }
-}
-
-// The records that the answer names, each once, in order.
-std::vector<Delivery::Refusal> Delivery::refusals_in(const http::Response& answer,
-                                                     std::size_t events) {
-  std::vector<Refusal> refusals;
-  auto errors = json_member(answer.body, "errors");
-  auto items = split_array(errors.value_or("[]"));
-  if (!items) return refusals;
-  for (std::string_view item : *items) {
-    auto index = whole_number(json_member(item, "index").value_or(events == 1 ? "0" : ""));
-    if (!index || static_cast<std::size_t>(*index) >= events) continue;
-    refusals.push_back({static_cast<std::size_t>(*index), reason(item)});
-  }
-  auto by_index = [](const Refusal& a, const Refusal& b) { return a.index < b.index; };
-  std::stable_sort(refusals.begin(), refusals.end(), by_index);
-  std::vector<Refusal> merged;
-  for (Refusal& refusal : refusals) {
-    if (!merged.empty() && merged.back().index == refusal.index) {
-      merged.back().why += "; " + refusal.why;
-    } else {
-      merged.push_back(std::move(refusal));
-    }
-  }
-  return merged;
 }
 
 PostBatch Delivery::without(PostBatch batch, const std::vector<Refusal>& refusals) {

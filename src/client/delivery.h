@@ -5,11 +5,11 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "base/result.h"
+#include "client/answer_text.h"
 #include "client/ledger.h"
 #include "client/pacer.h"
+#include "client/patient_client.h"
 #include "client/post.h"
-#include "http/client.h"
 
 namespace tillrace::client {
 
@@ -24,25 +24,16 @@ class Delivery {
         endpoint_(std::move(endpoint)),
         ledger_(ledger),
         pacer_(pacer),
-        clock_(clock),
-        random_(random) {}
+        client_({options.first_backoff_ms, options.most_backoff_ms, options.retry_for_s},
+                options.http, clock, random) {}
 
   // Returns when every record is in the ledger, or the ledger says stop; then some may be neither
   // accepted nor refused.
   void deliver(PostBatch batch);
 
  private:
-  struct Refusal {
-    std::size_t index;
-    std::string why;
-  };
-
   http::Call call_of(const PostBatch& batch) const;
-  Result<http::Response> send(const http::Call& call);
-  bool wait_before_retry(const http::Response* answer, int tries,
-                         std::chrono::nanoseconds give_up_at);
   void settle(PostBatch batch, const http::Response& answer, std::vector<PostBatch>& waiting);
-  static std::vector<Refusal> refusals_in(const http::Response& answer, std::size_t events);
   PostBatch without(PostBatch batch, const std::vector<Refusal>& refusals);
   void halve_or_refuse(PostBatch batch, const http::Response& answer,
                        std::vector<PostBatch>& waiting);
@@ -51,9 +42,7 @@ class Delivery {
   std::string endpoint_;
   Ledger& ledger_;
   Pacer& pacer_;
-  Clock& clock_;
-  Random& random_;
-  http::Client client_;
+  PatientClient client_;
 };
 
 }  // namespace tillrace::client

@@ -15,7 +15,12 @@ bool has_value(std::string_view json, std::string_view key) {
   return value && *value != "null";
 }
 
-// `json` with the member EventId put first, or in the place of one that is null.
+}  // namespace
+
+bool brings_identity(std::string_view json) {
+  return has_value(json, kLineNo) || has_value(json, kEventId);
+}
+
 std::string with_event_id(std::string_view json, const EventId& id) {
   std::string value = "\"" + to_string(id) + "\"";
   if (auto given = json_member(json, kEventId)) {
@@ -26,8 +31,6 @@ std::string with_event_id(std::string_view json, const EventId& id) {
   bool empty = rest[rest.find_first_not_of(" \t\r\n")] == '}';
   return fmt::format("{{\"{}\":{}{}{}", kEventId, value, empty ? "" : ",", rest);
 }
-
-}  // namespace
 
 Identities::Identities(std::filesystem::path path, std::size_t max_record_bytes, Random& random)
     : path_(std::move(path)), max_record_bytes_(max_record_bytes), parser_(TimeZone{}) {
@@ -46,8 +49,7 @@ Result<std::string> Identities::prepare(const EventText& event) {
     pass(event);
     return fail(Code::invalid, "{}", to_string(line.error()));
   }
-  bool known = line ? line->line_no || line->event_id
-                    : has_value(event.json, kLineNo) || has_value(event.json, kEventId);
+  bool known = line ? line->line_no || line->event_id : brings_identity(event.json);
   if (!known) return with_identity(event);
   pass(event);
   return std::string(event.json);

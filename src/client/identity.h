@@ -13,6 +13,11 @@
 
 namespace tillrace::client {
 
+// Whether the JSON object names its line by a LineNo or an EventId, right or wrong.
+bool brings_identity(std::string_view json);
+// The JSON object with the member EventId put first, or in the place of one that is null.
+std::string with_event_id(std::string_view json, const EventId& id);
+
 // An event that has a LineNo or an EventId keeps what it has. Another gets an EventId, made from
 // its place in the file and from the content of the file up to and including it: so the same file
 // gives the same identities, and a file that has grown since gives its old lines the ones they had.

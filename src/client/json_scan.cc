@@ -3,16 +3,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/blanks.h"
+
 namespace tillrace::client {
 namespace {
-
-constexpr std::string_view kBlank = " \t\r\n";
-
-std::string_view trimmed(std::string_view text) {
-  std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
 
 // The place behind the string that begins at `at`.
 std::size_t string_end(std::string_view text, std::size_t at) {
@@ -39,6 +33,54 @@ std::size_t value_end(std::string_view text, std::size_t at) {
   return at;
 }
 
+// The four hexadecimal digits that `text` begins with.
+std::optional<std::uint32_t> hex4(std::string_view text) {
+  std::string_view digits = text.substr(0, 4);
+  std::uint32_t value = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  bool whole = error == std::errc{} && digits.size() == 4 && end == digits.data() + 4;
+  return whole ? std::optional(value) : std::nullopt;
+}
+
+void append_utf8(std::string& out, std::uint32_t character) {
+  auto tail = [&out, character](int shift) {
+    out += static_cast<char>(0x80 | (character >> shift & 0x3f));
+  };
+  if (character < 0x80) {
+    out += static_cast<char>(character);
+  } else if (character < 0x800) {
+    out += static_cast<char>(0xc0 | character >> 6);
+    tail(0);
+  } else if (character < 0x10000) {
+    out += static_cast<char>(0xe0 | character >> 12);
+    tail(6);
+    tail(0);
+  } else {
+    out += static_cast<char>(0xf0 | character >> 18);
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
+// Behind \u. What is no character stays as it is written.
+void append_unicode(std::string& out, std::string_view& rest) {
+  auto first = hex4(rest);
+  bool high = first && *first >= 0xd800 && *first < 0xdc00;
+  auto second = high && rest.substr(4, 2) == "\\u" ? hex4(rest.substr(6)) : std::nullopt;
+  bool pair = second && *second >= 0xdc00 && *second < 0xe000;
+  bool surrogate = first && *first >= 0xd800 && *first < 0xe000;
+  if (pair) {
+    append_utf8(out, 0x10000 + ((*first - 0xd800) << 10) + (*second - 0xdc00));
+    rest.remove_prefix(10);
+  } else if (first && !surrogate) {
+    append_utf8(out, *first);
+    rest.remove_prefix(4);
+  } else {
+    out += "\\u";
+  }
+}
+
 void append_escaped(std::string& out, std::string_view& rest) {
   char c = rest.front();
   rest.remove_prefix(1);
@@ -48,20 +90,9 @@ void append_escaped(std::string& out, std::string_view& rest) {
     case 'r': out += '\r'; return;
     case 'b': out += '\b'; return;
     case 'f': out += '\f'; return;
-    case 'u': break;
+    case 'u': return append_unicode(out, rest);
     default: out += c; return;
   }
-  // Only what servers escape in practice, control characters, is worth decoding here.
-  unsigned value = 0;
-  auto digits = rest.substr(0, 4);
-  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-  bool whole = error == std::errc{} && digits.size() == 4 && end == digits.data() + 4;
-  if (whole && value < 0x80) {
-    out += static_cast<char>(value);
-  } else {
-    out.append("\\u").append(digits);
-  }
-  rest.remove_prefix(digits.size());
 }
 
 }  // namespace
@@ -77,7 +108,7 @@ std::vector<JsonMember> json_members(std::string_view object) {
     std::size_t key_end = string_end(object, at);
     std::string_view key = object.substr(at + 1, key_end - at - 1);
     if (key.ends_with('"')) key.remove_suffix(1);
-    std::size_t colon = object.find_first_not_of(kBlank, key_end);
+    std::size_t colon = object.find_first_not_of(kBlanks, key_end);
     if (colon == std::string_view::npos || object[colon] != ':') return members;
     at = value_end(object, colon + 1);
     members.push_back({key, trimmed(object.substr(colon + 1, at - colon - 1))});

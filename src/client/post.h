@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "client/progress.h"
+#include "http/client.h"
 
 namespace tillrace::client {
 
@@ -26,6 +27,7 @@ struct PostOptions {
   std::size_t batch = 1000;                            // events a request, at most
   std::size_t max_batch_bytes = std::size_t{4} << 20;  // a longer single event is refused
   std::filesystem::path refused;  // empty: FILE.refused.ndjson beside FILE.ndjson
+  http::ClientOptions http = {};  // keys, and whom to trust
   int connect_timeout_ms = 2'000;
   int request_timeout_ms = 30'000;
   int first_backoff_ms =

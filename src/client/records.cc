@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/blanks.h"
 #include "model/event_json.h"
 
 namespace tillrace::client {
@@ -11,14 +12,7 @@ namespace {
 
 constexpr std::size_t kChunkBytes = std::size_t{1} << 18;
 constexpr int kPatienceMs = 100;
-constexpr std::string_view kBlank = " \t\r\n";
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-
-std::string_view trimmed(std::string_view text) {
-  std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
 
 }  // namespace
 
@@ -49,7 +43,7 @@ Status EventReader::begin() {
   std::string_view seen(buffer_.data(), filled_);
   if (seen.size() < kByteOrderMark.size() && !ended_) return {};
   std::size_t mark = seen.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
-  std::size_t first = seen.find_first_not_of(kBlank, mark);
+  std::size_t first = seen.find_first_not_of(kBlanks, mark);
   if (first == std::string_view::npos && !ended_ && filled_ < max_record_bytes_) return {};
   begun_ = true;
   start_ = scan_ = mark;

@@ -18,6 +18,7 @@
 
 #include "base/files.h"
 #include "base/metrics.h"
+#include "base/scratch_for_tests.h"
 #include "client/post.h"
 #include "http/problem.h"
 #include "http/server.h"
@@ -152,13 +153,10 @@ inline http::Response no_answer() {
 class Post : public testing::Test {
  protected:
   Post() {
-    std::string pattern = testing::TempDir() + "post-XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
     options_.input = folder_ / "sales.ndjson";
     callbacks_.warn = [this](std::string_view line) { warnings_.emplace_back(line); };
     callbacks_.status = [this](int status) { statuses_.push_back(status); };
   }
-  ~Post() override { fs::remove_all(folder_); }
 
   void input(std::string_view text) { std::ofstream(options_.input, std::ios::binary) << text; }
   // `count` events with a LineNo each, the ones at `bad` with StockCode BAD.
@@ -190,7 +188,8 @@ class Post : public testing::Test {
     return read_file(folder_ / "sales.refused.ndjson").value_or("(no such file)");
   }
 
-  fs::path folder_;
+  const ScratchFolder scratch_;
+  const fs::path folder_ = scratch_.path();
   PostOptions options_;
   PostCallbacks callbacks_;
   FakeClock clock_;  // waits cost no time

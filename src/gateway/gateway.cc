@@ -1,172 +1,142 @@
 #include "gateway/gateway.h"
 
-#include "http/problem.h"
+#include "gateway/answers.h"
+#include "gateway/idempotency.h"
+#include "gateway/partial_upload.h"
+#include "gateway/upload_query.h"
 
 namespace tillrace::gateway {
 namespace {
 
-struct Range {
-  log::Appended first;
-  Offset last;
-  std::int64_t count = 0;
-};
-
-// Places are in the batch's order, so ascending within each partition.
-std::vector<Range> ranges_of(const std::vector<log::Appended>& places) {
-  std::map<Partition, Range> by_partition;
-  for (const log::Appended& place : places) {
-    auto [entry, is_new] = by_partition.try_emplace(place.partition, Range{place, place.offset, 0});
-    entry->second.last = place.offset;
-    ++entry->second.count;
-  }
-  std::vector<Range> ranges;
-  for (auto& [partition, range] : by_partition) ranges.push_back(range);
-  return ranges;
-}
-
-http::Response created(std::string body) { return {201, {}, "application/json", std::move(body)}; }
-
-http::Response one_created(const EventId& id, const log::Appended& place) {
-  JsonWriter json;
-  json.begin_object().field("event_id", to_string(id));
-  json.field("partition", std::int64_t{place.partition.value})
-      .field("offset", place.offset.value)
-      .end_object();
-  return created(json.take());
-}
-
-http::Response batch_created(const std::vector<log::Appended>& places) {
-  JsonWriter json;
-  json.begin_object()
-      .field("accepted", static_cast<std::int64_t>(places.size()))
-      .key("partitions")
-      .begin_array();
-  for (const Range& range : ranges_of(places)) {
-    json.begin_object().field("partition", std::int64_t{range.first.partition.value});
-    json.field("first_offset", range.first.offset.value).field("last_offset", range.last.value);
-    json.field("records", range.count).end_object();
-  }
-  json.end_array().end_object();
-  return created(json.take());
-}
-
-http::Response with_retry_after(http::Response response, int seconds) {
-  response.headers.add("Retry-After", std::to_string(seconds));
-  return response;
-}
-
-http::Response failure(const Error& error, int retry_after_s) {
-  switch (error.code) {
-    case Code::exhausted:
-      return with_retry_after(
-          http::problem(429, "busy", "Too much is waiting to be stored", error.message),
-          retry_after_s);
-    case Code::invalid:
-      return http::problem(413, "batch-too-large", "The batch is too large for the log",
-                           error.message);
-    case Code::unavailable:
-    case Code::shutting_down:
-      return with_retry_after(
-          http::problem(503, "unavailable", "The events could not be stored now",
-                        error.message + "; send them again, which is safe"),
-          retry_after_s);
-    default: return http::problem(500, "log-failed", "The log does not take events", error.message);
-  }
+std::string_view content_type(const http::Request& request) {
+  return request.headers.find("Content-Type").value_or("");
 }
 
 }  // namespace
 
-struct Gateway::Counters {
-  explicit Counters(Metrics& from)
-      : metrics(from),
-        received(
-            from.counter("tillrace_gateway_received_total", "Events in requests that were read")),
-        bytes(from.counter("tillrace_gateway_received_bytes_total", "Bytes of request bodies")),
-        written(from.counter("tillrace_gateway_written_total", "Events answered with 201")) {}
-
-  void rejected(std::string_view reason) {
-    metrics
-        .counter("tillrace_gateway_rejected_total", "Requests refused, by reason",
-                 {{"reason", std::string(reason)}})
-        .add();
-  }
-  void failed(Code code) {
-    metrics
-        .counter("tillrace_gateway_failed_total", "Requests the log did not take, by code",
-                 {{"code", std::string(name(code))}})
-        .add();
-  }
-
-  Metrics& metrics;
-  Counter received;
-  Counter bytes;
-  Counter written;
-};
-
-Gateway::Gateway(GatewayOptions options, log::Log& log, Clock& clock, Random& random,
-                 Metrics& metrics)
+Gateway::Gateway(GatewayOptions options, log::Log& log, Intake& intake, Clock& clock,
+                 Random& random, Metrics& metrics)
     : options_(std::move(options)),
       log_(log),
+      intake_(intake),
       clock_(clock),
       random_(random),
-      counters_(std::make_unique<Counters>(metrics)) {}
+      metrics_(metrics),
+      client_limits_(options_.client_limits, clock),
+      parsers_(options_.shop) {}
 
-Gateway::~Gateway() = default;
-
-void Gateway::mount(http::Router& router) {
-  router.add(http::Method::post, "/v1/transactions",
-             [this](http::Request&& request, http::Reply reply) {
-               take(std::move(request), std::move(reply));
-             },
-             {options_.limits.max_batch_bytes});
+void Gateway::mount(http::Router& router, http::Admit guard) {
+  http::RouteOptions options;
+  options.max_body_bytes = options_.limits.max_batch_bytes;
+  options.part_bytes = kUploadChunkBytes;
+  options.admit = [this, guard = std::move(guard)](http::Request& head) {
+    auto refused = guard ? guard(head) : std::nullopt;
+    return refused ? refused : admit(head);
+  };
+  options.stream = [this](const http::Request& head) { return open_upload(head); };
+  router.add(
+      http::Method::post, "/v1/transactions",
+      [this](const http::Request& request, http::Reply reply) { take(request, std::move(reply)); },
+      std::move(options));
 }
 
-void Gateway::take(http::Request&& request, http::Reply reply) {
-  counters_->bytes.add(static_cast<double>(request.body.size()));
-  auto coding = request.headers.find("Content-Encoding");
-  if (coding && !http::equal_without_case(*coding, "identity")) {
-    counters_->rejected("media_type");
-    return reply(http::problem(
-        415, "unsupported-media-type", "The content coding is not taken",
-        fmt::format("Content-Encoding '{}' is not taken; send the body as it is", *coding)));
-  }
-  std::unique_ptr<EventParser> parser = borrow_parser();
-  auto events = read_events(request.headers.find("Content-Type").value_or(""), request.body,
-                            options_.limits, *parser, clock_, random_);
-  give_back(std::move(parser));
+// What a request's head already says, so that a body that will not be taken is not read.
+std::optional<http::Response> Gateway::admit(const http::Request& head) {
+  auto refused = [this](std::string_view reason, http::Response answer) {
+    metrics_.rejected(reason);
+    return answer;
+  };
+  if (auto full = intake_.refuse()) return refused("intake", std::move(*full));
+  if (auto over = client_limits_.check(head.client))
+    return refused("client_limit", rate_limited(over->limit, over->retry_after_s));
+  auto query = parse_upload_query(head.query);
+  if (!query) return refused("malformed", malformed_query(query.error().message));
+  if (query->is_partial && !is_ndjson(content_type(head)))
+    return refused("media_type", ndjson_wanted(content_type(head)));
+  if (head.headers.count("Idempotency-Key") > 1)
+    return refused("malformed", invalid_idempotency_key("the field is given more than once"));
+  if (auto value = head.headers.find("Idempotency-Key"))
+    if (auto key = parse_idempotency_key(*value); !key)
+      return refused("malformed", invalid_idempotency_key(key.error().message));
+  return std::nullopt;
+}
+
+std::unique_ptr<http::BodyStream> Gateway::open_upload(const http::Request& head) {
+  auto query = parse_upload_query(head.query);
+  if (!query || !query->is_partial) return nullptr;
+  UploadTools tools{options_.limits, options_.retry_after_s, log_,    parsers_,
+                    metrics_,        client_limits_,         intake_, clock_,
+                    random_};
+  return open_partial_upload(tools, {head.client, keyed(head), query->first_index});
+}
+
+// Of a request that was admitted: a key that is there is well-formed.
+std::optional<KeyedNames> Gateway::keyed(const http::Request& request) const {
+  auto value = request.headers.find("Idempotency-Key");
+  if (!value) return std::nullopt;
+  auto key = parse_idempotency_key(*value);
+  if (!key) return std::nullopt;
+  return KeyedNames{options_.tells_clients_apart ? request.client : "", std::move(*key), 0};
+}
+
+void Gateway::take(const http::Request& request, http::Reply reply) {
+  metrics_.bytes.add(static_cast<double>(request.body.size()));
+  auto names = keyed(request);
+  auto events = parsers_.with_parser([&](EventParser& parser) {
+    return read_events(content_type(request), request.body, options_.limits, parser, clock_,
+                       random_, names ? &*names : nullptr);
+  });
+  client_limits_.charge(request.client, events ? events->records.size() : 0, request.body.size());
   if (!events) {
-    counters_->rejected(events.error().reason);
+    metrics_.rejected(events.error().reason);
     return reply(std::move(events.error().answer));
   }
-  counters_->received.add(static_cast<double>(events->records.size()));
-  append(std::move(*events), std::move(reply));
+  metrics_.received.add(static_cast<double>(events->records.size()));
+  if (names) return append_keyed(std::move(*events), *names, request.body, std::move(reply));
+  ReceiptNote note{events->form, events->records.front().event_id, {}};
+  append(std::move(events->records), note, {}, std::move(reply));
 }
 
-void Gateway::append(RequestEvents events, http::Reply reply) {
-  bool one = events.form == BodyForm::one;
-  EventId first_id = events.records.front().event_id;
-  log_.append(std::move(events.records), [this, one, first_id, reply = std::move(reply)](
-                                             Result<std::vector<log::Appended>> places) {
+void Gateway::append_keyed(RequestEvents events, const KeyedNames& names, std::string_view body,
+                           http::Reply reply) {
+  ReceiptNote note{events.form, events.records.front().event_id, body_digest(body)};
+  std::string key = receipt_key(names);
+  if (auto known = replay(key, note)) return reply(std::move(*known));
+  append(std::move(events.records), note, std::move(key), std::move(reply));
+}
+
+void Gateway::append(std::vector<Record> records, const ReceiptNote& note, std::string key,
+                     http::Reply reply) {
+  std::optional<log::Receipt> receipt;
+  if (!key.empty()) receipt = {key, encode(note)};
+  auto done = [this, note, key = std::move(key), began = clock_.monotonic(),
+               reply = std::move(reply)](const Result<std::vector<log::Appended>>& places) {
+    bool came_twice = !places && places.error().code == Code::conflict;
+    if (auto known = came_twice ? replay(key, note) : std::nullopt) return reply(std::move(*known));
     if (!places) {
-      counters_->failed(places.error().code);
-      return reply(failure(places.error(), options_.retry_after_s));
+      metrics_.failed(places.error().code);
+      return reply(append_failure(places.error(), options_.retry_after_s));
     }
-    counters_->written.add(static_cast<double>(places->size()));
-    reply(one ? one_created(first_id, places->front()) : batch_created(*places));
-  });
+    metrics_.durable_after(clock_.monotonic() - began);
+    metrics_.written.add(static_cast<double>(places->size()));
+    reply(created(note.form, note.first_event_id, ranges_of(*places)));
+  };
+  log_.append(std::move(records), std::move(receipt), std::move(done));
 }
 
-std::unique_ptr<EventParser> Gateway::borrow_parser() {
-  MutexLock lock(mutex_);
-  if (idle_parsers_.empty()) return std::make_unique<EventParser>(options_.shop);
-  std::unique_ptr<EventParser> parser = std::move(idle_parsers_.back());
-  idle_parsers_.pop_back();
-  return parser;
-}
-
-void Gateway::give_back(std::unique_ptr<EventParser> parser) {
-  MutexLock lock(mutex_);
-  idle_parsers_.push_back(std::move(parser));
+std::optional<http::Response> Gateway::replay(const std::string& key, const ReceiptNote& note) {
+  auto found = log_.find_receipt(key);
+  if (!found || !*found) return std::nullopt;  // a log that cannot be read takes no batch either
+  auto before = decode_receipt_note((*found)->note);
+  if (!before) return append_failure(before.error(), options_.retry_after_s);
+  if (*before != note) {
+    metrics_.rejected("key_reused");
+    return key_reused();
+  }
+  metrics_.replayed.add();
+  http::Response answer = created(note.form, note.first_event_id, (*found)->ranges);
+  answer.headers.add("Idempotent-Replay", "true");
+  return answer;
 }
 
 }  // namespace tillrace::gateway

@@ -1,11 +1,11 @@
 #include "gateway/request_events.h"
 
+#include "base/blanks.h"
 #include "http/problem.h"
 
 namespace tillrace::gateway {
 namespace {
 
-constexpr std::string_view kBlank = " \t\r\n";
 constexpr std::string_view kTypes =
     "application/json with one object or an array of objects, or application/x-ndjson with one "
     "object a line";
@@ -13,18 +13,12 @@ constexpr std::string_view kTypes =
 // A body of {},{},{} would otherwise be answered with two hundred times its size.
 constexpr std::size_t kMostDetailedRecords = 1'000;
 
-struct BadRecord {
-  std::size_t index = 0;
-  Rejection rejection;  // without errors behind the first kMostDetailedRecords
-};
-
 bool has_only_utf8_parameters(std::string_view parameters) {
   for (std::string_view rest = parameters; !rest.empty();) {
     std::size_t end = std::min(rest.find(';'), rest.size());
     std::string_view parameter = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    parameter.remove_prefix(std::min(parameter.find_first_not_of(kBlank), parameter.size()));
-    parameter = parameter.substr(0, parameter.find_last_not_of(kBlank) + 1);
+    parameter = trimmed(parameter);
     std::size_t equals = parameter.find('=');
     if (equals == std::string_view::npos ||
         !http::equal_without_case(parameter.substr(0, equals), "charset"))
@@ -37,31 +31,36 @@ bool has_only_utf8_parameters(std::string_view parameters) {
   return true;
 }
 
-// Nothing for a type that is not taken.
-std::optional<BodyForm> form_of(std::string_view content_type, std::string_view body) {
+bool is_type(std::string_view content_type, std::string_view wanted) {
   std::size_t end = std::min(content_type.find(';'), content_type.size());
   std::string_view type = content_type.substr(0, end);
-  type = type.substr(0, type.find_last_not_of(kBlank) + 1);
-  if (!has_only_utf8_parameters(content_type.substr(std::min(end + 1, content_type.size()))))
-    return std::nullopt;
-  if (http::equal_without_case(type, "application/x-ndjson")) return BodyForm::lines;
-  if (!http::equal_without_case(type, "application/json")) return std::nullopt;
-  std::size_t first = body.find_first_not_of(kBlank);
-  bool array = first != std::string_view::npos && body[first] == '[';
-  return array ? BodyForm::array : BodyForm::one;
+  type = without_trailing_blanks(type);
+  return http::equal_without_case(type, wanted) &&
+         has_only_utf8_parameters(content_type.substr(std::min(end + 1, content_type.size())));
 }
 
-Result<std::vector<std::string_view>> split(BodyForm form, std::string_view body) {
+// Nothing for a type that is not taken.
+std::optional<BodyForm> form_of(std::string_view content_type, std::string_view body) {
+  if (is_ndjson(content_type)) return BodyForm::lines;
+  if (!is_type(content_type, "application/json")) return std::nullopt;
+  return trimmed(body).starts_with('[') ? BodyForm::array : BodyForm::one;
+}
+
+Result<std::vector<std::string_view>> split(BodyForm form, std::string_view body,
+                                            std::size_t most) {
   switch (form) {
-    case BodyForm::array: return split_array(body);
-    case BodyForm::lines: return split_lines(body);
+    case BodyForm::array: return split_array(body, most);
+    case BodyForm::lines: return split_lines(body, most);
     case BodyForm::one: break;
   }
-  std::size_t first = std::min(body.find_first_not_of(kBlank), body.size());
-  std::string_view record = body.substr(first, body.find_last_not_of(kBlank) + 1 - first);
-  return std::vector<std::string_view>{record};
+  return std::vector<std::string_view>{trimmed(body)};
 }
 
+void write_members(JsonWriter& json, const FieldError& error) {
+  json.field("field", error.field).field("rule", error.rule).field("got", error.got);
+}
+
+// Those behind the first kMostDetailedRecords have no errors: they are told by their index.
 void write_errors(JsonWriter& json, const std::vector<BadRecord>& bad) {
   json.key("errors").begin_array();
   for (const BadRecord& record : bad) {
@@ -69,10 +68,8 @@ void write_errors(JsonWriter& json, const std::vector<BadRecord>& bad) {
     if (record.rejection.errors.empty()) json.begin_object().field("index", index).end_object();
     for (const FieldError& error : record.rejection.errors) {
       json.begin_object().field("index", index);
-      json.field("field", error.field)
-          .field("rule", error.rule)
-          .field("got", error.got)
-          .end_object();
+      write_members(json, error);
+      json.end_object();
     }
   }
   json.end_array();
@@ -103,28 +100,36 @@ tl::expected<Transaction, Rejection> parse(std::string_view text, const EventLim
   return tl::unexpected(Rejection{false, {{"", "a smaller record", std::move(got)}}});
 }
 
-EventId identity(const Transaction& line, Clock& clock, Random& random) {
-  if (line.event_id) return *line.event_id;
-  if (line.line_no) return derived_event_id(line.invoice_no, *line.line_no);
-  return fresh_event_id(clock, random);
-}
+// Where the events' identities come from that bring none.
+struct Names {
+  Clock& clock;
+  Random& random;
+  const KeyedNames* keyed;
+
+  EventId of(const Transaction& line, std::size_t index) const {
+    if (auto own = own_event_id(line)) return *own;
+    if (keyed != nullptr)
+      return keyed_event_id(keyed->client, keyed->key, keyed->first_index + index);
+    return fresh_event_id(clock, random);
+  }
+};
 
 // All texts as records, or what is wrong with which of them.
 tl::expected<RequestEvents, Refusal> read_records(BodyForm form,
                                                   const std::vector<std::string_view>& texts,
                                                   const EventLimits& limits, EventParser& parser,
-                                                  Clock& clock, Random& random) {
+                                                  const Names& names) {
   RequestEvents events{form, {}};
   events.records.reserve(texts.size());
   std::vector<BadRecord> bad;
-  UtcMicros received_at = clock.now();
+  UtcMicros received_at = names.clock.now();
   for (std::size_t i = 0; i < texts.size(); ++i) {
     auto line = parse(texts[i], limits, parser);
     if (!line) {
       bad.push_back({i, std::move(line.error())});
       if (bad.size() > kMostDetailedRecords) bad.back().rejection.errors = {};
     } else if (bad.empty()) {
-      EventId id = identity(*line, clock, random);
+      EventId id = names.of(*line, i);
       events.records.push_back(
           {std::move(line->invoice_no), std::string(texts[i]), id, received_at});
     }
@@ -135,10 +140,45 @@ tl::expected<RequestEvents, Refusal> read_records(BodyForm form,
 
 }  // namespace
 
+bool is_ndjson(std::string_view content_type) {
+  return is_type(content_type, "application/x-ndjson");
+}
+
+void write_errors(JsonWriter& json, const Rejection& rejection) {
+  json.key("errors").begin_array();
+  for (const FieldError& error : rejection.errors) {
+    json.begin_object();
+    write_members(json, error);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+SortedLines sort_lines(std::string_view lines, const EventLimits& limits, EventParser& parser,
+                       Clock& clock, Random& random, const KeyedNames* keyed) {
+  Names names{clock, random, keyed};
+  std::vector<std::string_view> texts = split_lines(lines);
+  SortedLines sorted;
+  sorted.count = texts.size();
+  sorted.records.reserve(texts.size());
+  UtcMicros received_at = clock.now();
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    auto line = parse(texts[i], limits, parser);
+    if (!line) {
+      sorted.refused.push_back({i, std::move(line.error())});
+      if (sorted.refused.size() > kMostDetailedRecords) sorted.refused.back().rejection.errors = {};
+      continue;
+    }
+    EventId id = names.of(*line, i);
+    sorted.records.push_back({std::move(line->invoice_no), std::string(texts[i]), id, received_at});
+  }
+  return sorted;
+}
+
 tl::expected<RequestEvents, Refusal> read_events(std::string_view content_type,
                                                  std::string_view body, const EventLimits& limits,
-                                                 EventParser& parser, Clock& clock,
-                                                 Random& random) {
+                                                 EventParser& parser, Clock& clock, Random& random,
+                                                 const KeyedNames* keyed) {
   auto refused = [](std::string_view reason, http::Response answer) {
     return tl::unexpected(Refusal{reason, std::move(answer)});
   };
@@ -148,7 +188,7 @@ tl::expected<RequestEvents, Refusal> read_events(std::string_view content_type,
         "media_type",
         http::problem(415, "unsupported-media-type", "The content type is not taken",
                       fmt::format("'{}' is not taken; send {}, in UTF-8", content_type, kTypes)));
-  auto texts = split(*form, body);
+  auto texts = split(*form, body, limits.max_batch_records);
   if (!texts)
     return refused("malformed", http::problem(400, "malformed-body", "The body is not JSON",
                                               texts.error().message));
@@ -159,9 +199,9 @@ tl::expected<RequestEvents, Refusal> read_events(std::string_view content_type,
   if (texts->size() > limits.max_batch_records)
     return refused("too_many",
                    http::problem(413, "too-many-records", "The batch holds too many records",
-                                 fmt::format("{} records; at most {} are taken at once",
-                                             texts->size(), limits.max_batch_records)));
-  return read_records(*form, *texts, limits, parser, clock, random);
+                                 fmt::format("more than {} records; send them in several batches",
+                                             limits.max_batch_records)));
+  return read_records(*form, *texts, limits, parser, {clock, random, keyed});
 }
 
 }  // namespace tillrace::gateway

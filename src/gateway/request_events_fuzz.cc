@@ -1,5 +1,6 @@
 // Any bytes as a request's body. The first byte of the input chooses content type and limits.
-// Either all records come out, each of which is an event again, or a problem is answered.
+// Either all records come out, each of which is an event again, with nothing between them, or a
+// problem is answered.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,6 +29,11 @@ EventLimits limits_for(std::uint8_t choice) {
   return limits;
 }
 
+// What stands before, between and behind records holds no event that was passed over.
+void check_gap(std::string_view gap) {
+  CHECK(gap.find_first_not_of(" \t\r\n,[]") == std::string_view::npos);
+}
+
 void check_records(const RequestEvents& events, std::string_view body, const EventLimits& limits,
                    EventParser& parser) {
   CHECK(!events.records.empty() && events.records.size() <= limits.max_batch_records);
@@ -37,6 +43,7 @@ void check_records(const RequestEvents& events, std::string_view body, const Eve
     CHECK(record.value.size() <= limits.max_record_bytes);
     std::size_t at = body.find(record.value, from);  // as received, in order
     CHECK(at != std::string_view::npos);
+    check_gap(body.substr(from, at - from));
     from = at + record.value.size();
     auto line = parser.parse(record.value);
     CHECK(line && line->invoice_no == record.key);
@@ -45,6 +52,7 @@ void check_records(const RequestEvents& events, std::string_view body, const Eve
       CHECK(record.event_id == tillrace::derived_event_id(record.key, *line->line_no));
     CHECK(record.event_id != EventId{} || line->event_id);
   }
+  check_gap(body.substr(from));
 }
 
 void check_refusal(const Refusal& refusal) {

@@ -207,7 +207,7 @@ TEST_F(RequestEventsTest, TakesAsManyRecordsAsTheLimitAndNotOneMore) {
   EXPECT_EQ(taken(kLines, fmt::format("{}\n\n", fmt::join(records, "\n"))).size(), 3u);
   records.push_back(event());
   std::string problem = refused(kJson, array_of(records), 413, "too_many");
-  EXPECT_THAT(problem, HasSubstr("4 records; at most 3 are taken at once"));
+  EXPECT_THAT(problem, HasSubstr("more than 3 records"));
   refused(kLines, fmt::format("{}", fmt::join(records, "\n")), 413, "too_many");
 }
 
@@ -277,7 +277,7 @@ std::string piece() {
 }
 
 TEST_F(RequestEventsTest, WhateverComesIsRecordsOrAProblem) {
-  rc::check([this] {
+  EXPECT_TRUE(rc::check([this] {
     std::string body;
     for (int left = *rc::gen::inRange(0, 9); left > 0; --left) body += piece();
     auto type = *rc::gen::element(kJson, kLines, std::string_view("text/json"));
@@ -296,7 +296,7 @@ TEST_F(RequestEventsTest, WhateverComesIsRecordsOrAProblem) {
       RC_ASSERT(line->invoice_no == record.key);
       RC_ASSERT(body.find(record.value) != std::string::npos);
     }
-  });
+  }));
 }
 
 }  // namespace

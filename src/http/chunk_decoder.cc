@@ -8,7 +8,7 @@ namespace tillrace::http {
 namespace {
 
 constexpr std::size_t kMaxSizeDigits = 15;  // fits 64 bits with room to spare
-constexpr std::size_t kMaxSkippedBytes = 16 * 1024;
+constexpr std::size_t kMaxSkippedBytes = std::size_t{16} * 1024;
 
 int hex_value(char digit) {
   if (digit >= '0' && digit <= '9') return digit - '0';
@@ -19,22 +19,18 @@ int hex_value(char digit) {
 
 }  // namespace
 
-std::size_t ChunkDecoder::feed(std::string_view bytes, std::size_t max_body_bytes,
-                               std::string& body) {
-  CHECK(state_ == State::more);
+std::size_t ChunkDecoder::feed(std::string_view bytes, std::size_t max_out, std::string& out) {
+  CHECK(state_ == State::more && out.size() <= max_out);
   std::size_t at = 0;
   while (at < bytes.size() && state_ == State::more) {
     if (step_ != Step::data) {
       take_framing(bytes[at++]);
       continue;
     }
-    if (size_ > max_body_bytes - body.size()) {
-      state_ = State::too_large;
-      break;
-    }
-    std::size_t length =
-        static_cast<std::size_t>(std::min<std::uint64_t>(size_, bytes.size() - at));
-    body.append(bytes, at, length);
+    std::size_t room = std::min(bytes.size() - at, max_out - out.size());
+    if (room == 0) break;
+    auto length = static_cast<std::size_t>(std::min<std::uint64_t>(size_, room));
+    out.append(bytes, at, length);
     at += length;
     size_ -= length;
     if (size_ == 0) step_ = Step::data_cr;

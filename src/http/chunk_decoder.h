@@ -12,13 +12,15 @@ namespace tillrace::http {
 // Not thread-safe.
 class ChunkDecoder {
  public:
-  enum class State { more, done, malformed, too_large };
+  enum class State { more, done, malformed };
 
-  // Appends what `bytes` decode to to `body`, which never grows beyond `max_body_bytes`. Returns
-  // how many bytes were used: all, unless the state is no longer `more`; after that it must not be
-  // called again. Extensions and trailers are skipped, up to 16 KB of them in all.
-  std::size_t feed(std::string_view bytes, std::size_t max_body_bytes, std::string& body);
+  // Appends what `bytes` decode to to `out`, until out.size() is `max_out` at most. Returns how
+  // many bytes were used: all, unless `out` is full or the state is no longer `more`; after that it
+  // must not be called again. Extensions and trailers are skipped, up to 16 KB of them in all.
+  std::size_t feed(std::string_view bytes, std::size_t max_out, std::string& out);
   State state() const { return state_; }
+  // What the current chunk is still to bring.
+  std::uint64_t announced() const { return step_ == Step::data ? size_ : 0; }
 
  private:
   enum class Step {

@@ -5,7 +5,9 @@
 #include <array>
 #include <mutex>
 
+#include "base/blanks.h"
 #include "base/check.h"
+#include "base/files.h"
 
 namespace tillrace::http {
 namespace {
@@ -43,12 +45,6 @@ std::size_t on_body(char* bytes, std::size_t, std::size_t length, void* context)
   return length;
 }
 
-std::string_view trimmed(std::string_view text) {
-  std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
 std::size_t on_header(char* bytes, std::size_t, std::size_t length, void* context) {
   auto& arriving = *static_cast<Arriving*>(context);
   arriving.header_bytes += length;
@@ -73,8 +69,10 @@ struct Place {
   std::string host;
   std::string port;
   std::string text() const { return host + ":" + port; }
-  bool is_this_machine() const {
-    return host == "localhost" || host == "[::1]" || host.starts_with("127.");
+  // This machine, or the link: clouds answer their machines at 169.254.169.254, and no proxy can.
+  bool is_near() const {
+    return host == "localhost" || host == "[::1]" || host.starts_with("127.") ||
+           host.starts_with("169.254.");
   }
 };
 
@@ -104,21 +102,56 @@ Status add_line(CurlPointer<curl_slist>& list, const std::string& line) {
   return {};
 }
 
-Result<CurlPointer<curl_slist>> header_list(const Headers& headers) {
+Status add_field(CurlPointer<curl_slist>& list, const Headers::Field& field) {
+  const auto& [name, value] = field;
+  if (name.empty() || name.find_first_of(":; ") != std::string::npos || has_line_break(name) ||
+      has_line_break(value))
+    return fail(Code::invalid, "header field '{}' is malformed", name);
+  // libcurl sends a field without a value only when it ends with a semicolon.
+  return add_line(list, value.empty() ? name + ";" : name + ": " + value);
+}
+
+// The call's own, and of the usual ones those that it does not have.
+Result<CurlPointer<curl_slist>> header_list(const Headers& own, const Headers& usual) {
   CurlPointer<curl_slist> list;
   // libcurl would wait for "100 Continue" before larger bodies, a second each with servers that
-  // send none.
+  // send none, and call every body an HTML form.
   Status added = add_line(list, "Expect:");
-  for (const auto& [field, value] : headers) {
-    if (!added) break;
-    if (field.empty() || field.find_first_of(":; ") != std::string::npos || has_line_break(field) ||
-        has_line_break(value))
-      return fail(Code::invalid, "header field '{}' is malformed", field);
-    // libcurl sends a field without a value only when it ends with a semicolon.
-    added = add_line(list, value.empty() ? field + ";" : field + ": " + value);
-  }
+  if (added && own.count("Content-Type") + usual.count("Content-Type") == 0)
+    added = add_line(list, "Content-Type:");
+  for (const Headers::Field& field : own)
+    if (added) added = add_field(list, field);
+  for (const Headers::Field& field : usual)
+    if (added && own.count(field.name) == 0) added = add_field(list, field);
   if (!added) return fail(added.error());
   return list;
+}
+
+Status check_readable(std::string_view option, const std::string& path) {
+  if (path.empty()) return {};
+  auto content = read_file(path);
+  if (!content) return fail(Code::invalid, "{}: {}", option, content.error().message);
+  if (content->find("-----BEGIN ") == std::string::npos)
+    return fail(Code::invalid, "{} '{}' is not in PEM form", option, path);
+  return {};
+}
+
+// Of a call that failed for a file of the options, before anything was sent. libcurl says little of
+// what is wrong with it.
+Error explain_files(const ClientOptions& options, std::string_view details) {
+  Status usable = check_readable("ca_file", options.ca_file);
+  if (usable) usable = check_readable("certificate_file", options.certificate_file);
+  if (usable) usable = check_readable("key_file", options.key_file);
+  if (!usable) return usable.error();
+  return {Code::invalid, fmt::format("a file for TLS cannot be used: {}", details)};
+}
+
+std::string explain_tls(CURLcode code, std::string_view details) {
+  bool other_protocol = details.find("wrong version number") != std::string_view::npos;
+  if (other_protocol) return "what answers there does not speak TLS, as https needs";
+  if (code == CURLE_PEER_FAILED_VERIFICATION)
+    return fmt::format("the server's certificate is not accepted: {}", details);
+  return fmt::format("TLS failed: {}", details);
 }
 
 // What became of the call, in words.
@@ -132,6 +165,8 @@ std::string explain(CURLcode code, const char* details, const Call& call) {
     case CURLE_PARTIAL_FILE: return "the connection was closed in the middle of the answer";
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL: return "what answers there does not speak HTTP";
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION: return explain_tls(code, details);
     default: break;
   }
   return *details != '\0' ? details : curl_easy_strerror(code);
@@ -140,7 +175,9 @@ std::string explain(CURLcode code, const char* details, const Call& call) {
 }  // namespace
 
 struct Client::Impl {
-  explicit Impl(ClientOptions given) : options(given), curl(curl_easy_init()) { CHECK(curl); }
+  explicit Impl(ClientOptions given) : options(std::move(given)), curl(curl_easy_init()) {
+    CHECK(curl);
+  }
 
   template <class Value>
   void set(CURLoption option, Value value) {
@@ -149,6 +186,7 @@ struct Client::Impl {
   // All but what lives on the stack of send().
   void prepare(const Call& call, bool without_proxy);
   void set_method(const Call& call);
+  void set_certificates();
   Response finish(Response response);
 
   ClientOptions options;
@@ -168,6 +206,18 @@ void Client::Impl::prepare(const Call& call, bool without_proxy) {
   set(CURLOPT_WRITEFUNCTION, &on_body);
   set(CURLOPT_HEADERFUNCTION, &on_header);
   set_method(call);
+  set_certificates();
+}
+
+void Client::Impl::set_certificates() {
+  set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  if (!options.ca_file.empty()) {
+    set(CURLOPT_CAINFO, options.ca_file.c_str());
+    set(CURLOPT_CAPATH, static_cast<char*>(nullptr));  // those of the system would count too
+  }
+  if (options.certificate_file.empty()) return;
+  set(CURLOPT_SSLCERT, options.certificate_file.c_str());
+  set(CURLOPT_SSLKEY, options.key_file.c_str());
 }
 
 void Client::Impl::set_method(const Call& call) {
@@ -193,7 +243,7 @@ Response Client::Impl::finish(Response response) {
 
 Client::Client(ClientOptions options) {
   initialise_curl_once();
-  impl_ = std::make_unique<Impl>(options);
+  impl_ = std::make_unique<Impl>(std::move(options));
 }
 Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
@@ -203,13 +253,15 @@ Result<Response> Client::send(const Call& call) {
   if (call.method == Method::other) return fail(Code::invalid, "the call's method is not known");
   if (call.connect_timeout_ms < 1 || call.total_timeout_ms < 1)
     return fail(Code::invalid, "the call's timeouts must be 1 ms or more");
+  if (impl_->options.certificate_file.empty() != impl_->options.key_file.empty())
+    return fail(Code::invalid, "a client's certificate_file and key_file need each other");
   auto place = parse_place(call.url);
   if (!place) return fail(place.error());
-  auto headers = header_list(call.headers);
+  auto headers = header_list(call.headers, impl_->options.headers);
   if (!headers) return fail(headers.error());
   Arriving arriving{impl_->options, {}, 0, false};
   std::array<char, CURL_ERROR_SIZE> details{};
-  impl_->prepare(call, place->is_this_machine());
+  impl_->prepare(call, place->is_near());
   impl_->set(CURLOPT_ERRORBUFFER, details.data());
   impl_->set(CURLOPT_HTTPHEADER, headers->get());
   impl_->set(CURLOPT_WRITEDATA, static_cast<void*>(&arriving));
@@ -220,6 +272,8 @@ Result<Response> Client::send(const Call& call) {
   if (arriving.too_large)
     return fail(Code::exhausted, "{} answers with more than {} bytes (or {} of header fields)",
                 place->text(), impl_->options.max_response_bytes, impl_->options.max_header_bytes);
+  if (code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CACERT_BADFILE)
+    return fail(explain_files(impl_->options, details.data()));
   return fail(Code::unavailable, "{}: {}", place->text(), explain(code, details.data(), call));
 }
 

@@ -166,6 +166,47 @@ TEST_F(ClientTest, EndlessHeaderFieldsAreExhausted) {
   EXPECT_EQ(answer.error().code, Code::exhausted);
 }
 
+TEST_F(ClientTest, HeaderFieldsOfTheOptionsGoWithEveryCallButTheCallsOwnGoBefore) {
+  std::string seen;
+  {
+    Host host([&seen](Peer peer) {
+      seen = peer.read_answer();
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+    Client client({.headers = {{"Authorization", "Bearer a"}, {"X-Source", "usual"}}});
+    Call call = call_to(host);
+    call.headers.add("x-source", "own");
+    ASSERT_TRUE(client.send(call));
+  }
+  EXPECT_THAT(seen, HasSubstr("Authorization: Bearer a\r\n"));
+  EXPECT_THAT(seen, HasSubstr("x-source: own\r\n"));
+  EXPECT_THAT(seen, testing::Not(HasSubstr("usual")));
+}
+
+TEST_F(ClientTest, ABodyHasTheContentTypeOfItsCallOrNone) {
+  std::string seen;
+  {
+    Host host([&seen](Peer peer) {
+      seen = peer.read_answer();
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    });
+    Call put = call_to(host);
+    put.method = Method::put;
+    put.body = "a=b";
+    ASSERT_TRUE(client_.send(put));
+  }
+  EXPECT_THAT(seen, HasSubstr("PUT / HTTP/1.1\r\n"));
+  EXPECT_THAT(seen, testing::Not(testing::ContainsRegex("[Cc]ontent-[Tt]ype")));
+}
+
+TEST_F(ClientTest, AMalformedHeaderFieldOfTheOptionsIsInvalid) {
+  start();
+  Client client({.headers = {{"Authorization", "Bearer a\r\nX: y"}}});
+  auto answer = client.send(call(Method::get, "/hello"));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Code::invalid);
+}
+
 TEST_F(ClientTest, ARedirectIsAnAnswerAndNotFollowed) {
   Host host([](Peer peer) {
     peer.read_answer();

@@ -29,9 +29,10 @@ class Peer {
   Peer(Peer&& other) noexcept
       : fd_(std::exchange(other.fd_, -1)), unread_(std::move(other.unread_)) {}
   Peer& operator=(Peer&&) = delete;
-  ~Peer() {
+  virtual ~Peer() {
     if (fd_ >= 0) ::close(fd_);
   }
+  int fd() const { return fd_; }
 
   // `receive_buffer_bytes`: 0 leaves the kernel's choice.
   static Peer connect(std::uint16_t port, int receive_buffer_bytes = 0) {
@@ -50,7 +51,7 @@ class Peer {
   // False when the other side has gone.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
-      ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      ssize_t sent = transmit(bytes.data(), bytes.size());
       if (sent <= 0) return false;
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
@@ -77,6 +78,15 @@ class Peer {
     unread_.erase(0, length);
     return answer;
   }
+  // All up to and with `end`; empty when the connection ended, or ten seconds passed, before.
+  std::string read_until(std::string_view end) {
+    std::size_t at = std::string::npos;
+    while ((at = unread_.find(end)) == std::string::npos)
+      if (!read_more()) return {};
+    std::string read = unread_.substr(0, at + end.size());
+    unread_.erase(0, at + end.size());
+    return read;
+  }
   // All up to the end of the connection.
   std::string read_to_end() {
     while (read_more()) {
@@ -98,6 +108,14 @@ class Peer {
     return silent;
   }
 
+ protected:
+  virtual ssize_t transmit(const char* bytes, std::size_t length) {
+    return ::send(fd_, bytes, length, MSG_NOSIGNAL);
+  }
+  virtual ssize_t receive(char* room, std::size_t capacity) {
+    return ::recv(fd_, room, capacity, 0);
+  }
+
  private:
   static std::size_t content_length(const std::string& head) {
     std::size_t at = head.find("Content-Length: ");
@@ -105,7 +123,7 @@ class Peer {
   }
   bool read_more() {
     char bytes[16384];
-    ssize_t got = ::recv(fd_, bytes, sizeof bytes, 0);
+    ssize_t got = receive(bytes, sizeof bytes);
     if (got <= 0) return false;
     unread_.append(bytes, static_cast<std::size_t>(got));
     return true;

@@ -13,14 +13,14 @@ class PendingReply {
   PendingReply(const PendingReply&) = delete;
   PendingReply& operator=(const PendingReply&) = delete;
   ~PendingReply() {
-    if (!sent_) mailbox_->put({id_, no_reply()});
+    if (!sent_) mailbox_->put({id_, no_reply(), true});
   }
 
   void send(Response response) {
     bool again = sent_.exchange(true);
     CHECK(!again);
     CHECK(response.status >= 200 && response.status <= 599);
-    mailbox_->put({id_, std::move(response)});
+    mailbox_->put({id_, std::move(response), false});
   }
 
  private:

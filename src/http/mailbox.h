@@ -20,6 +20,7 @@ struct RequestId {
 struct Letter {
   RequestId to;
   Response response;
+  bool forgotten = false;  // nobody replied; the response is the server's own
 };
 
 // Answers on their way to one worker. Thread-safe. A burst of answers, such as the many that one

@@ -2,6 +2,7 @@
 // here does I/O.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,16 +50,23 @@ struct Request {
   std::string path;    // percent-decoded, without the query: "/v1/reports"
   std::string query;   // as sent, without the "?"; Query::parse() reads it
   Headers headers;
-  std::string body;
+  std::optional<std::uint64_t> content_length;  // as sent; none when chunked or without a body
+  std::string body;            // decoded: Transfer-Encoding and Content-Encoding are undone
   std::string remote_address;  // the peer's IP address, without the port
+  std::string client;          // who asks: set by a route's Admit, else the remote address
+  std::string request_id;      // see Server; the answer carries it as X-Request-Id
+  bool over_tls = false;
+  // Of a client certificate that was verified, as RFC 2253 writes it; else empty.
+  std::string tls_subject;
 };
 
 struct Response {
   int status = 200;  // 200 to 599
-  Headers headers;   // without Content-Type, Content-Length, Connection and Date: the server writes
-                     // those
+  Headers headers;  // without Content-Type, Content-Length, Transfer-Encoding, Connection, Date and
+                    // X-Request-Id: the server writes those
   std::string content_type;  // none when empty
   std::string body;
+  bool more = false;  // of a BodyStream's reply: the answer goes on (router.h)
 };
 
 // "%41" becomes "A". invalid when a % is not followed by two hex digits.

@@ -25,6 +25,14 @@ Response malformed_request(std::string_view detail) {
   return problem(400, "malformed-request", "The request is not well-formed HTTP", detail);
 }
 
+Response malformed_content_coding(std::string_view coding, std::uint64_t after_bytes) {
+  auto detail = fmt::format(
+      "the body is not what 'Content-Encoding: {}' says; its first {} bytes cannot be decoded, or "
+      "its end is missing",
+      coding, after_bytes);
+  return problem(400, "malformed-content-coding", "The body's content coding is broken", detail);
+}
+
 Response request_timeout(std::string_view detail) {
   return problem(408, "request-timeout", "The request took too long to arrive", detail);
 }
@@ -44,9 +52,31 @@ Response target_too_long(std::size_t max_header_bytes) {
   return problem(414, "target-too-long", "The request's target is too long", detail);
 }
 
+Response unsupported_content_coding(std::string_view coding) {
+  auto detail = fmt::format(
+      "'Content-Encoding: {}' is not taken; gzip or zstd is, one of them, or none", coding);
+  Response response =
+      problem(415, "unsupported-content-coding", "The body's content coding is not taken", detail);
+  response.headers.add("Accept-Encoding", "gzip, zstd");
+  return response;
+}
+
+Response tls_expected() {
+  return malformed_request("this port speaks TLS and the request came without; use https://");
+}
+
 Response unknown_expectation(std::string_view expectation) {
   auto detail = fmt::format("'Expect: {}' is not known; only 100-continue is", expectation);
   return problem(417, "unknown-expectation", "The expectation cannot be met", detail);
+}
+
+Response busy(std::size_t max_in_flight_bytes, int retry_after_s) {
+  auto detail = fmt::format(
+      "the bodies of the requests in flight fill the {} bytes that they may; try again in {} s",
+      max_in_flight_bytes, retry_after_s);
+  Response response = problem(429, "busy", "Too much is waiting to be stored", detail);
+  response.headers.add("Retry-After", std::to_string(retry_after_s));
+  return response;
 }
 
 Response header_too_large(std::size_t max_header_bytes) {

@@ -55,7 +55,22 @@ constexpr std::array kReasons = {
     Reason{507, "Insufficient Storage"},
 };
 
+constexpr std::size_t kUsualHeadBytes = 512;
+
 bool ends_a_line(char c) { return c == '\r' || c == '\n' || c == '\0'; }
+
+// Of a value that the server made itself, or has checked.
+void append_trusted(std::string& out, std::string_view field, std::string_view value) {
+  out += field;
+  out += ": ";
+  out += value;
+  out += "\r\n";
+}
+
+void append_number(std::string& out, std::size_t number) {
+  fmt::format_int digits(number);
+  out.append(digits.data(), digits.size());
+}
 
 void append_field(std::string& out, std::string_view field, std::string_view value) {
   out += field;
@@ -65,6 +80,33 @@ void append_field(std::string& out, std::string_view field, std::string_view val
   for (std::size_t at = start; at < out.size(); ++at)
     if (ends_a_line(out[at])) out[at] = ' ';
   out += "\r\n";
+}
+
+void append_length(std::string& out, const Response& response, HeadOptions::Length length) {
+  if (!may_have_body(response.status)) return;
+  if (length == HeadOptions::Length::known) {
+    out += "Content-Length: ";
+    append_number(out, response.body.size());
+    out += "\r\n";
+  }
+  if (length == HeadOptions::Length::chunked) out += "Transfer-Encoding: chunked\r\n";
+}
+
+constexpr std::string_view kForEveryAnswer =
+    "X-Content-Type-Options: nosniff\r\n"
+    "Referrer-Policy: no-referrer\r\n"
+    "X-Frame-Options: DENY\r\n";
+constexpr std::string_view kTlsOnly = "Strict-Transport-Security: max-age=31536000\r\n";
+
+void append_common_fields(std::string& out, const Response& response, const HeadOptions& options) {
+  if (!options.request_id.empty()) append_trusted(out, "X-Request-Id", options.request_id);
+  out += kForEveryAnswer;
+  if (!response.headers.find("Cache-Control")) out += "Cache-Control: no-store\r\n";
+  if (options.over_tls) out += kTlsOnly;
+  if (options.cors) out += "Vary: Origin\r\n";
+  if (options.allowed_origin.empty()) return;
+  append_trusted(out, "Access-Control-Allow-Origin", options.allowed_origin);
+  out += "Access-Control-Expose-Headers: X-Request-Id, Retry-After, Idempotent-Replay\r\n";
 }
 
 }  // namespace
@@ -78,13 +120,17 @@ std::string_view reason(int status) {
 bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }
 
 void append_head(std::string& out, const Response& response, const HeadOptions& options) {
-  fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", response.status,
-                 reason(response.status));
-  append_field(out, "Date", options.date);
+  out.reserve(kUsualHeadBytes);
+  out += "HTTP/1.1 ";
+  append_number(out, static_cast<std::size_t>(response.status));
+  out += ' ';
+  out += reason(response.status);
+  out += "\r\n";
+  append_trusted(out, "Date", options.date);
   if (!response.content_type.empty()) append_field(out, "Content-Type", response.content_type);
-  if (may_have_body(response.status))
-    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", response.body.size());
+  append_length(out, response, options.length);
   for (const Headers::Field& each : response.headers) append_field(out, each.name, each.value);
+  append_common_fields(out, response, options);
   if (options.close) {
     out += "Connection: close\r\n";
   } else if (options.http_1_0) {

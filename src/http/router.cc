@@ -36,9 +36,9 @@ Response options_answer(std::string allowed) {
 }  // namespace
 
 void Router::add(Method method, std::string path, Handler handler, RouteOptions options) {
-  CHECK(method != Method::other && path.starts_with('/') && handler);
-  bool added =
-      paths_[std::move(path)].try_emplace(method, Route{std::move(handler), options}).second;
+  CHECK(method != Method::other && path.starts_with('/') && handler && options.part_bytes > 0);
+  Route route{std::move(handler), std::move(options)};
+  bool added = paths_[std::move(path)].try_emplace(method, std::move(route)).second;
   CHECK(added);
 }
 
@@ -72,8 +72,11 @@ Response Router::unknown_path(std::string_view path) const {
   std::vector<std::pair<std::size_t, std::string_view>> ranked;
   if (path.size() <= kMaxComparedBytes) {
     for (const auto& [known, methods] : paths_) {
+      std::size_t near = std::max<std::size_t>(2, known.size() / 3);
+      std::size_t apart = std::max(path.size(), known.size()) - std::min(path.size(), known.size());
+      if (apart > near) continue;  // no need to compare
       std::size_t steps = edit_distance(path, known);
-      if (steps <= std::max<std::size_t>(2, known.size() / 3)) ranked.emplace_back(steps, known);
+      if (steps <= near) ranked.emplace_back(steps, known);
     }
   }
   std::sort(ranked.begin(), ranked.end());

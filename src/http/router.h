@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,8 +24,41 @@ using Reply = std::function<void(Response)>;
 // arranges for a reply.
 using Handler = std::function<void(Request&&, Reply)>;
 
+// Looks at a request's head before its body is read, on the connection's thread; must not block.
+// May set request.client. A response refuses the request: it is sent at once, and a body of up to 1
+// MB is read and dropped so that the connection stays; a longer one ends it. Nothing means: go on.
+using Admit = std::function<std::optional<Response>(Request& head)>;
+
+// A request whose body comes in parts, and whose answer may go out in parts. Calls alternate:
+// take(), its reply, the next take(); so neither side outruns the other, and memory is bounded by
+// one part and one reply. Lives on the connection's thread; destroyed when the answer is complete
+// or the client has gone (then without is_last), or with the server, which is then past its
+// threads.
+class BodyStream {
+ public:
+  virtual ~BodyStream() = default;
+  // `part` is decoded (chunked, gzip and zstd undone), 1 byte to RouteOptions::part_bytes; the last
+  // may be empty. Must not block. `reply` is called once, from any thread, as a handler's.
+  //
+  // The first reply's status and headers begin the answer, and its body is sent; of later replies
+  // only `body` is used, and it may be empty. more = true: the answer goes on. Nothing is read from
+  // the client before what was replied is written, then the next part comes; after the last part,
+  // take("", true, ...) asks for more of the answer. more = false: the answer ends here, also when
+  // the body has not ended; then the connection closes. A reply that is forgotten is a 500 if it is
+  // the first; later it breaks the answer off, which an HTTP/1.1 client can tell from its end.
+  virtual void take(std::string part, bool is_last, Reply reply) = 0;
+};
+
+// Called when the head is admitted, on the connection's thread. nullptr: this request is one for
+// the handler, with its body whole. Not asked for HEAD.
+using OpenStream = std::function<std::unique_ptr<BodyStream>(const Request& head)>;
+
 struct RouteOptions {
-  std::optional<std::size_t> max_body_bytes;  // else ServerOptions::max_body_bytes
+  std::optional<std::size_t> max_body_bytes =
+      {};                               // whole, decoded; else ServerOptions::max_body_bytes
+  Admit admit = {};                     // may be empty
+  OpenStream stream = {};               // may be empty; such a body has no limit as a whole
+  std::size_t part_bytes = 256 * 1024;  // the most that one take() brings
 };
 
 // Not thread-safe while it is filled; match() is.

@@ -8,6 +8,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 constexpr std::string_view kHello = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+constexpr std::string_view kHeld = "GET /held HTTP/1.1\r\nHost: x\r\n\r\n";
 
 TEST_F(ServerTest, AMalformedRequestLineIs400) {
   start();
@@ -80,7 +81,8 @@ TEST_F(ServerTest, ATooLargeBodyIs413BeforeItIsSent) {
   auto answer = peer.read_answer();
   EXPECT_THAT(answer, IsProblem(413, "body-too-large"));
   EXPECT_THAT(answer, HasSubstr("\"max_body_bytes\":10"));
-  EXPECT_THAT(answer, HasSubstr("Connection: close"));
+  peer.send("0123456789a" + std::string(kHello));
+  EXPECT_THAT(peer.read_answer(), HasStatus(200));
 }
 
 TEST_F(ServerTest, AClientStillSendingATooLargeBodySeesThe413) {
@@ -190,12 +192,22 @@ TEST_F(ServerTest, AnUnknownPathIs404AndNamesTheNearest) {
   EXPECT_THAT(answer, HasSubstr("did you mean /hello"));
 }
 
-TEST_F(ServerTest, AnUnwantedBodyIsNotReadAndEndsTheConnection) {
+TEST_F(ServerTest, AnUnwantedBodyIsDroppedAndTheConnectionLivesOn) {
   start();
-  auto answer = exchange("POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 33\r\n\r\n" +
-                         std::string(kHello));
-  EXPECT_THAT(answer, IsProblem(404, "no-such-path"));
-  EXPECT_THAT(answer, testing::Not(HasSubstr("200 OK")));
+  Peer peer = connect();
+  peer.send(fmt::format("POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}{}",
+                        kHello.size(), kHello, kHello));
+  EXPECT_THAT(peer.read_answer(), IsProblem(404, "no-such-path"));
+  EXPECT_THAT(peer.read_answer(), HasStatus(200));
+  EXPECT_TRUE(peer.silent_for(50ms)) << "the body was taken for a request";
+}
+
+TEST_F(ServerTest, AnUnwantedBodyBeyondAMegabyteEndsTheConnection) {
+  start();
+  Peer peer = connect();
+  peer.send("POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n");
+  EXPECT_THAT(peer.read_answer(), HasSubstr("\r\nConnection: close\r\n"));
+  EXPECT_TRUE(peer.ended());
 }
 
 TEST_F(ServerTest, AnUnknownPathWithoutABodyLeavesTheConnectionOpen) {
@@ -310,16 +322,63 @@ TEST_F(ServerTest, AConnectionTooManyIs503WithRetryAfter) {
   start(options);
   Peer first = connect();
   Peer second = connect();
-  first.send(kHello);
-  second.send(kHello);
-  EXPECT_THAT(first.read_answer(), HasStatus(200));
-  EXPECT_THAT(second.read_answer(), HasStatus(200));
+  first.send(kHeld);
+  second.send(kHeld);
+  std::vector<Reply> replies;
+  for (int i = 0; i < 2; ++i) replies.push_back(held_.take());
   Peer third = connect();
   third.send(kHello);
   auto answer = third.read_answer();
   EXPECT_THAT(answer, IsProblem(503, "too-many-connections"));
   EXPECT_THAT(answer, HasSubstr("\r\nRetry-After: 1\r\n"));
   EXPECT_TRUE(third.ended());
+  EXPECT_TRUE(shows("tillrace_http_refused_total{reason=\"connections\"} 1"));
+  for (auto& reply : replies) reply(text(200, "not harmed"));
+  EXPECT_THAT(first.read_answer(), HasSubstr("not harmed"));
+  EXPECT_THAT(second.read_answer(), HasSubstr("not harmed"));
+}
+
+TEST_F(ServerTest, ANewConnectionTakesThePlaceOfTheOneThatWaitedLongest) {
+  ServerOptions options;
+  options.threads = 1;
+  options.max_connections = 3;
+  start(options);
+  Peer busy = connect();
+  busy.send(kHeld);
+  auto reply = held_.take();
+  Peer idle = connect();
+  idle.send(kHello);
+  idle.read_answer();
+  Peer in_head = connect();
+  in_head.send("GET /hel");
+  ASSERT_TRUE(comes_to_show("tillrace_http_connections 3"));
+  Peer fourth = connect();
+  fourth.send(kHello);
+  EXPECT_THAT(fourth.read_answer(), HasStatus(200));
+  EXPECT_TRUE(idle.ended());
+  Peer fifth = connect();
+  fifth.send(kHeld);
+  auto fifths_reply = held_.take();
+  EXPECT_TRUE(in_head.ended()) << "its head has waited longer than the fourth has been idle";
+  fourth.send(kHello);
+  EXPECT_THAT(fourth.read_answer(), HasStatus(200));
+  EXPECT_TRUE(shows("tillrace_http_refused_total{reason=\"displaced\"} 2"));
+  reply(text(200, "not harmed"));
+  EXPECT_THAT(busy.read_answer(), HasSubstr("not harmed"));
+}
+
+TEST_F(ServerTest, SlowHeadsLockNobodyOut) {
+  ServerOptions options;
+  options.threads = 1;
+  options.max_connections = 50;
+  start(options);
+  std::vector<Peer> slow;
+  for (int i = 0; i < 150; ++i) {
+    slow.push_back(connect());
+    slow.back().send("GET /slow HTTP/1.1\r\nX: ");
+    if (i % 10 != 0) continue;
+    EXPECT_THAT(exchange(kHello), HasStatus(200)) << i;
+  }
 }
 
 TEST_F(ServerTest, AFreedPlaceIsGivenToTheNextConnection) {
@@ -338,12 +397,13 @@ TEST_F(ServerTest, AFloodBeyondTheLimitDoesNotHarmThoseInside) {
   options.max_connections = 1;
   start(options);
   Peer inside = connect();
-  inside.send(kHello);
-  inside.read_answer();
+  inside.send(kHeld);
+  auto reply = held_.take();
   std::vector<Peer> flood;
   for (int i = 0; i < 200; ++i) flood.push_back(connect());
-  inside.send(kHello);
-  EXPECT_THAT(inside.read_answer(), HasStatus(200));
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(flood[static_cast<std::size_t>(i)].silent_for(5s));
+  reply(text(200, "still here"));
+  EXPECT_THAT(inside.read_answer(), HasSubstr("still here"));
 }
 
 }  // namespace

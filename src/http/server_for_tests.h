@@ -40,6 +40,25 @@ class HeldReplies {
   std::vector<Reply> replies_ GUARDED_BY(mutex_);
 };
 
+// Replies to no part.
+class Silent final : public BodyStream {
+ public:
+  explicit Silent(HeldReplies& held) : held_(held) {}
+  void take(std::string, bool, Reply reply) override { held_.hold(std::move(reply)); }
+
+ private:
+  HeldReplies& held_;
+};
+
+inline std::string post(std::string_view path, std::string_view fields,
+                        std::string_view body = "") {
+  return fmt::format("POST {} HTTP/1.1\r\nHost: x\r\n{}\r\n{}", path, fields, body);
+}
+inline std::string post_length(std::string_view path, std::size_t length,
+                               std::string_view body = "") {
+  return post(path, fmt::format("Content-Length: {}\r\n", length), body);
+}
+
 inline Response text(int status, std::string body) {
   return {status, {}, "text/plain", std::move(body)};
 }
@@ -69,6 +88,9 @@ class ServerTest : public testing::Test {
     return false;
   }
 
+  // For tests that need more routes than those below.
+  virtual void add_routes(Router&) {}
+
   HeldReplies held_;
   Metrics metrics_;
   std::unique_ptr<Server> server_;
@@ -76,6 +98,7 @@ class ServerTest : public testing::Test {
  private:
   Router routes() {
     Router router;
+    add_routes(router);
     router.add(Method::get, "/hello",
                [](Request&& request, Reply reply) { reply(text(200, "hello " + request.query)); });
     router.add(Method::post, "/echo",
@@ -95,6 +118,9 @@ class ServerTest : public testing::Test {
     });
     router.add(Method::get, "/peer",
                [](Request&& request, Reply reply) { reply(text(200, request.remote_address)); });
+    router.add(Method::get, "/tls", [](Request&& request, Reply reply) {
+      reply(text(200, fmt::format("{} '{}'", request.over_tls, request.tls_subject)));
+    });
     router.add(Method::get, "/nothing", [](Request&&, Reply reply) { reply({204, {}, "", ""}); });
     router.add(Method::get, "/split", [](Request&&, Reply reply) {
       reply({200, {{"X-Note", "a\r\nSet-Cookie: b"}}, "text/plain", ""});

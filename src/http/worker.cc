@@ -1,8 +1,10 @@
 #include "http/worker.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/socket_base.hpp>
 
@@ -18,10 +20,14 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using std::chrono::milliseconds;
 
-constexpr int kBacklog = 4096;  // the kernel caps it at net.core.somaxconn
-constexpr int kRetryAfterSeconds = 1;
+// What all connections wait for, the log's thread, goes before those who bring it more.
+constexpr int kNice = 5;
+constexpr int kBacklog = 4096;            // the kernel caps it at net.core.somaxconn
 constexpr std::size_t kMaxRefusals = 64;  // connections beyond the limit that are being told so
 constexpr milliseconds kAcceptPause{100};
+constexpr milliseconds kSocketsTurn{2};
+constexpr milliseconds kHandlersTurn{1};
+constexpr int kMaxLookedAt = 16;  // waiting connections, to find one that has nothing to say
 
 milliseconds sweep_interval(const ServerOptions& options) {
   int shortest = std::min({options.header_timeout_ms, options.body_timeout_ms,
@@ -39,9 +45,10 @@ void share_port(int socket, error_code& error) {
 
 Census::Admission Census::arrive() {
   MutexLock lock(mutex_);
-  if (connections_ >= max_connections_ + kMaxRefusals) return Admission::dropped;
   ++connections_;
-  return connections_ > max_connections_ ? Admission::refused : Admission::welcome;
+  if (connections_ <= max_connections_) return Admission::welcome;
+  return connections_ <= max_connections_ + kMaxRefusals ? Admission::too_many
+                                                         : Admission::far_too_many;
 }
 
 void Census::leave() {
@@ -69,11 +76,14 @@ bool Census::wait_until_empty(milliseconds patience) {
   return true;
 }
 
-Worker::Worker(const ServerOptions& options, const Router& router, Metrics& metrics, Census& census)
+Worker::Worker(const ServerOptions& options, const Router& router, Metrics& metrics, Census& census,
+               ByteBudget& budget, TlsContext* tls)
     : options_(options),
       router_(router),
       metrics_(metrics),
       census_(census),
+      budget_(budget),
+      tls_(tls),
       mailbox_(make_mailbox([this] { asio::post(io_, [this] { deliver(); }); })) {}
 
 Worker::~Worker() { stop(); }
@@ -94,7 +104,30 @@ void Worker::start(unsigned number) {
   census_.start_listening();
   accept();
   sweep();
-  thread_ = named_thread(fmt::format("http-{}", number), [this](std::stop_token) { io_.run(); });
+  thread_ = named_thread(fmt::format("http-{}", number), [this](std::stop_token) { run(); });
+}
+
+// Sockets go before handlers, and neither for long: a request that only needs a refusal waits for
+// some milliseconds of handlers, not for all the bodies that have come before it.
+void Worker::run() {
+  ::setpriority(PRIO_PROCESS, 0, kNice);  // of this thread alone: setpriority(2), BUGS
+  while (!io_.stopped()) {
+    if (turns_.empty()) io_.run_one();
+    auto until = now() + kSocketsTurn;
+    while (io_.poll_one() > 0 && now() < until) {
+    }
+    give_turns();
+  }
+}
+
+void Worker::give_turns() {
+  auto until = now() + kHandlersTurn;
+  while (!turns_.empty()) {
+    auto found = connections_.find(turns_.front());
+    turns_.pop_front();
+    if (found != connections_.end()) found->second->take_turn();
+    if (now() >= until) return;
+  }
 }
 
 void Worker::start_drain() {
@@ -134,7 +167,8 @@ void Worker::accept() {
 void Worker::on_accepted(error_code error, Socket socket) {
   if (!error) adopt(std::move(socket));
   if (draining_) return;
-  if (error) return accept_later(error);
+  bool no_files = error == asio::error::no_descriptors;
+  if (error && !(no_files && displace())) return accept_later(error);
   accept();
 }
 
@@ -150,16 +184,43 @@ void Worker::accept_later(error_code error) {
 
 void Worker::adopt(Socket socket) {
   auto admission = census_.arrive();
-  if (admission == Census::Admission::dropped) return;
+  if (admission != Census::Admission::welcome && displace()) admission = Census::Admission::welcome;
+  if (admission == Census::Admission::far_too_many) {
+    metrics_.refused(Refusal::connections);
+    return census_.leave();
+  }
   std::uint64_t id = next_connection_++;
   auto& connection = connections_[id];
   connection = std::make_unique<Connection>(*this, std::move(socket), id);
-  if (admission == Census::Admission::refused) {
-    connection->refuse(too_many_connections(options_.max_connections, kRetryAfterSeconds));
+  if (admission == Census::Admission::too_many) {
+    metrics_.refused(Refusal::connections);
+    connection->turn_away(too_many_connections(options_.max_connections, kRetryAfterSeconds));
   } else {
     connection->start();
   }
   if (draining_) connection->drain();
+}
+
+// Ends a connection whose body makes others wait, or else the one that has been idle, or within a
+// head, for longest. One whose bytes are only not read yet is spared.
+bool Worker::displace() {
+  auto one_of = [at = now()](WaitingLine& line) {
+    int looked_at = 0;
+    for (Connection& connection : line) {
+      if (++looked_at > kMaxLookedAt) break;
+      if (connection.give_way(at)) return true;
+    }
+    return false;
+  };
+  bool displaced = one_of(receiving_) || one_of(waiting_);
+  if (displaced) metrics_.refused(Refusal::displaced);
+  return displaced;
+}
+
+bool Worker::end_unread() {
+  if (unread_.empty() || !unread_.front().leave_unread(now())) return false;
+  metrics_.refused(Refusal::unread);
+  return true;
 }
 
 void Worker::drain() {
@@ -191,8 +252,7 @@ void Worker::accept_backlog() {
 void Worker::deliver() {
   for (Letter& letter : mailbox_->take()) {
     auto found = connections_.find(letter.to.connection);
-    if (found != connections_.end())
-      found->second->deliver(letter.to.request, std::move(letter.response));
+    if (found != connections_.end()) found->second->deliver(std::move(letter));
   }
 }
 
@@ -200,7 +260,11 @@ void Worker::deliver() {
 // little late at no harm.
 void Worker::sweep() {
   auto now = clock_.monotonic();
-  for (auto& [id, connection] : connections_) connection->check_deadline(now);
+  bool scarce = budget_.is_nearly_full();
+  for (auto& [id, connection] : connections_) connection->check_deadline(now, scarce);
+  while (scarce && end_unread()) {  // other workers' bodies need room too
+  }
+  request_log_.tick(now);
   sweep_timer_.expires_after(sweep_interval(options_));
   sweep_timer_.async_wait([this](error_code) { sweep(); });
 }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string_view>
 #include <thread>
@@ -15,10 +16,14 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "http/byte_budget.h"
 #include "http/connection.h"
 #include "http/mailbox.h"
 #include "http/metrics.h"
+#include "http/request_id.h"
+#include "http/request_log.h"
 #include "http/server.h"
+#include "http/tls_context.h"
 
 namespace tillrace::http {
 
@@ -27,9 +32,9 @@ class Census {
  public:
   explicit Census(std::size_t max_connections) : max_connections_(max_connections) {}
 
-  enum class Admission { welcome, refused, dropped };
-  // Counts a new connection. refused: it may stay to be told that it is one too many. dropped: not
-  // even that; not counted.
+  enum class Admission { welcome, too_many, far_too_many };
+  // Counts a new connection, until leave(). too_many: beyond the limit, but it can be told so;
+  // far_too_many: there are too many that are being told.
   Admission arrive();
   void leave();
   void start_listening();
@@ -45,10 +50,15 @@ class Census {
   std::size_t listening_ GUARDED_BY(mutex_) = 0;
 };
 
+// Of refusals that are over in a moment: 429 and 503.
+inline constexpr int kRetryAfterSeconds = 1;
+
 // start(), start_drain(), stop() from the owner's thread; all else on the worker's own.
 class Worker {
  public:
-  Worker(const ServerOptions& options, const Router& router, Metrics& metrics, Census& census);
+  // `tls`: nullptr is plain HTTP.
+  Worker(const ServerOptions& options, const Router& router, Metrics& metrics, Census& census,
+         ByteBudget& budget, TlsContext* tls);
   // As stop().
   ~Worker();
 
@@ -63,10 +73,24 @@ class Worker {
   const Router& router() const { return router_; }
   ServerMetrics& metrics() { return metrics_; }
   const SharedMailbox& mailbox() const { return mailbox_; }
+  ByteBudget& budget() { return budget_; }
+  TlsContext* tls() const { return tls_; }
   std::chrono::nanoseconds now() { return clock_.monotonic(); }
   bool draining() const { return draining_; }
+  RequestIds& request_ids() { return request_ids_; }
+  RequestLog& request_log() { return request_log_; }
+  // Connections in idle or head, the one that has waited longest first.
+  WaitingLine& waiting() { return waiting_; }
+  // Connections that wait for more of a body, the one that has got none for longest first.
+  WaitingLine& receiving() { return receiving_; }
+  // Connections whose answer counts as bytes in flight and is not read to its end.
+  WaitingLine& unread() { return unread_; }
+  // Ends the one whose answer has waited longest, if it has waited long enough.
+  bool end_unread();
   // Now, as an answer's Date.
   std::string_view date();
+  // The connection's handler gets its turn; see run().
+  void queue_for_turn(std::uint64_t connection) { turns_.push_back(connection); }
   // Destroys it: the caller, its member function, must return at once.
   void remove(std::uint64_t connection);
 
@@ -78,8 +102,11 @@ class Worker {
                                         boost::asio::wait_traits<std::chrono::steady_clock>,
                                         boost::asio::io_context::executor_type>;
 
+  void run();
+  void give_turns();
   void accept();
   void on_accepted(boost::system::error_code error, Socket socket);
+  bool displace();
   void accept_later(boost::system::error_code error);
   void adopt(Socket socket);
   void drain();
@@ -92,13 +119,22 @@ class Worker {
   const Router& router_;
   ServerMetrics metrics_;
   Census& census_;
+  ByteBudget& budget_;
+  TlsContext* tls_;
   SystemClock clock_;
   boost::asio::io_context io_{1};  // one thread runs it; others only post
   Acceptor acceptor_{io_};
   Timer sweep_timer_{io_};
   Timer accept_timer_{io_};
+  RequestIds request_ids_;
+  RequestLog request_log_;
   SharedMailbox mailbox_;  // with the replies that are still out
+  // These must outlive what stands in them.
+  WaitingLine waiting_;
+  WaitingLine receiving_;
+  WaitingLine unread_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
+  std::deque<std::uint64_t> turns_;  // connections whose request has come and waits
   std::uint64_t next_connection_ = 1;
   bool draining_ = false;
   std::int64_t date_second_ = -1;

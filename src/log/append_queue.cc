@@ -5,7 +5,8 @@
 namespace tillrace::log {
 namespace {
 
-Status check_batch(const std::vector<Record>& batch, std::size_t max_bytes) {
+// The bytes of all records.
+Result<std::size_t> check_batch(const std::vector<Record>& batch, std::size_t max_bytes) {
   if (batch.empty()) return fail(Code::invalid, "a batch holds at least one record");
   std::size_t bytes = 0;
   for (const auto& record : batch) {
@@ -16,30 +17,56 @@ Status check_batch(const std::vector<Record>& batch, std::size_t max_bytes) {
   if (bytes > max_bytes)
     return fail(Code::invalid, "a batch of {} bytes; at most max_batch_bytes, {}; send it in parts",
                 bytes, max_bytes);
-  return {};
+  return bytes;
+}
+
+// Each part is measured before it is written, so that its bytes are allocated once.
+void place_records(const std::vector<Record>& batch, std::int32_t partitions,
+                   WaitingBatch& waiting) {
+  std::vector<WaitingBatch::Part> parts(static_cast<std::size_t>(partitions));
+  std::vector<std::size_t> bytes(parts.size());
+  waiting.places.reserve(batch.size());
+  for (const auto& record : batch) {
+    Partition partition = partition_of(record.key, partitions);
+    auto at = static_cast<std::size_t>(partition.value);
+    waiting.places.push_back({partition, {parts[at].count++}});
+    bytes[at] += encoded_size(record);
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    parts[i].partition.value = static_cast<std::int32_t>(i);
+    parts[i].records.reserve(bytes[i]);
+  }
+  for (std::size_t i = 0; i < batch.size(); ++i)
+    append_record(parts[static_cast<std::size_t>(waiting.places[i].partition.value)].records,
+                  batch[i]);
+  std::erase_if(parts, [](const auto& part) { return part.count == 0; });
+  waiting.parts = std::move(parts);
 }
 
 }  // namespace
 
-Result<WaitingBatch> encode_waiting(const std::vector<Record>& batch, std::int32_t partitions,
+Status check_receipt(const Receipt& receipt) {
+  if (receipt.key.empty() || receipt.key.size() > kMaxReceiptKeyBytes)
+    return fail(Code::invalid, "a receipt's key of {} bytes; 1 to {}", receipt.key.size(),
+                kMaxReceiptKeyBytes);
+  if (receipt.note.size() > kMaxReceiptNoteBytes)
+    return fail(Code::invalid, "a receipt's note of {} bytes; at most {}", receipt.note.size(),
+                kMaxReceiptNoteBytes);
+  return {};
+}
+
+Result<WaitingBatch> encode_waiting(const std::vector<Record>& batch,
+                                    std::optional<Receipt> receipt, std::int32_t partitions,
                                     std::size_t max_bytes) {
-  if (Status fits = check_batch(batch, max_bytes); !fits) return fail(fits.error());
-  std::vector<BatchEncoder> encoders(static_cast<std::size_t>(partitions));
+  auto bytes = check_batch(batch, max_bytes);
+  if (!bytes) return fail(bytes.error());
+  if (receipt)
+    if (Status fits = check_receipt(*receipt); !fits) return fail(fits.error());
   WaitingBatch waiting;
-  waiting.places.reserve(batch.size());
-  for (const auto& record : batch) {
-    Partition partition = partition_of(record.key, partitions);
-    auto& encoder = encoders[static_cast<std::size_t>(partition.value)];
-    waiting.places.push_back({partition, {encoder.count()}});
-    encoder.add(record);
-    waiting.bytes += encoded_size(record);
-  }
-  for (std::int32_t i = 0; i < partitions; ++i) {
-    auto& encoder = encoders[static_cast<std::size_t>(i)];
-    std::uint32_t count = encoder.count();
-    if (count == 0) continue;
-    waiting.parts.push_back({{i}, count, encoder.take()});
-  }
+  waiting.bytes = *bytes;
+  place_records(batch, partitions, waiting);
+  if (receipt) waiting.bytes += receipt->key.size() + receipt->note.size();
+  waiting.receipt = std::move(receipt);
   return waiting;
 }
 
@@ -72,11 +99,6 @@ std::vector<WaitingBatch> AppendQueue::take(std::size_t max_bytes) {
 void AppendQueue::answered(std::size_t bytes) {
   MutexLock lock(mutex_);
   waiting_bytes_ -= bytes;
-}
-
-std::size_t AppendQueue::waiting_bytes() {
-  MutexLock lock(mutex_);
-  return waiting_bytes_;
 }
 
 void AppendQueue::close() {

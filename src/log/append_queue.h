@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,18 +17,26 @@ namespace tillrace::log {
 struct WaitingBatch {
   struct Part {
     Partition partition;
-    std::uint32_t count;
-    std::string bytes;
+    std::uint32_t count = 0;
+    std::string records;  // as batch_format.h has them, without a header
   };
-  std::vector<Part> parts;
+  std::vector<Part> parts;       // by partition
   std::vector<Appended> places;  // one per record, with offsets from its part's start
   std::size_t bytes = 0;
+  std::optional<Receipt> receipt;
+  // What the appender finds out about the receipt's key:
+  bool is_repeat = false;                 // it is taken
+  std::optional<std::uint64_t> replaces;  // number of the receipt that had it and is too old
   AppendDone done;
 };
 
+// invalid unless the receipt is within its limits.
+Status check_receipt(const Receipt& receipt);
+
 // Splits `batch` by partition and encodes it. invalid when it is empty, larger than `max_bytes`, or
-// a key is too long. `done` stays empty.
-Result<WaitingBatch> encode_waiting(const std::vector<Record>& batch, std::int32_t partitions,
+// a key is too long, or the receipt is beyond its limits. `done` stays empty.
+Result<WaitingBatch> encode_waiting(const std::vector<Record>& batch,
+                                    std::optional<Receipt> receipt, std::int32_t partitions,
                                     std::size_t max_bytes);
 
 // Thread-safe; one thread takes.
@@ -41,7 +50,6 @@ class AppendQueue {
   // closed and empty. They count as waiting until answered().
   std::vector<WaitingBatch> take(std::size_t max_bytes);
   void answered(std::size_t bytes);
-  std::size_t waiting_bytes();
   void close();
 
  private:

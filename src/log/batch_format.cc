@@ -1,39 +1,16 @@
 #include "log/batch_format.h"
 
-#include <bit>
 #include <cstring>
 #include <limits>
 
 #include "base/check.h"
+#include "log/little_endian.h"
 
 namespace tillrace::log {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "integers are copied as they lie");
-
 constexpr char kVersion = 1;
 constexpr std::size_t kHeaderBytes = 5;
-
-template <class Integer>
-void put(std::string& out, Integer value) {
-  char bytes[sizeof value];
-  std::memcpy(bytes, &value, sizeof value);
-  out.append(bytes, sizeof value);
-}
-
-template <class Integer>
-Integer take_integer(std::string_view& in) {
-  Integer value;
-  std::memcpy(&value, in.data(), sizeof value);
-  in.remove_prefix(sizeof value);
-  return value;
-}
-
-std::string_view take_bytes(std::string_view& in, std::size_t size) {
-  std::string_view bytes = in.substr(0, size);
-  in.remove_prefix(size);
-  return bytes;
-}
 
 tl::unexpected<Error> damaged(BatchPlace place, std::uint32_t index, std::string_view what) {
   return fail(Code::corrupt, "partition {}, offset {}: {}", place.partition.value,
@@ -42,25 +19,34 @@ tl::unexpected<Error> damaged(BatchPlace place, std::uint32_t index, std::string
 
 }  // namespace
 
+std::string encode_batch_header(std::uint32_t count) {
+  CHECK(count > 0);
+  std::string header(1, kVersion);
+  put(header, count);
+  return header;
+}
+
+void append_record(std::string& out, const Record& record) {
+  CHECK(record.key.size() <= kMaxKeyBytes);
+  CHECK(record.value.size() <= std::numeric_limits<std::uint32_t>::max());
+  out.append(reinterpret_cast<const char*>(record.event_id.bytes.data()),
+             record.event_id.bytes.size());
+  put(out, record.received_at.value);
+  put(out, static_cast<std::uint16_t>(record.key.size()));
+  put(out, static_cast<std::uint32_t>(record.value.size()));
+  out += record.key;
+  out += record.value;
+}
+
 BatchEncoder::BatchEncoder() : bytes_(kHeaderBytes, '\0') {}
 
 void BatchEncoder::add(const Record& record) {
-  CHECK(record.key.size() <= kMaxKeyBytes);
-  CHECK(bytes_.size() + encoded_size(record) <= std::numeric_limits<std::uint32_t>::max());
-  bytes_.append(reinterpret_cast<const char*>(record.event_id.bytes.data()),
-                record.event_id.bytes.size());
-  put(bytes_, record.received_at.value);
-  put(bytes_, static_cast<std::uint16_t>(record.key.size()));
-  put(bytes_, static_cast<std::uint32_t>(record.value.size()));
-  bytes_ += record.key;
-  bytes_ += record.value;
+  append_record(bytes_, record);
   ++count_;
 }
 
 std::string BatchEncoder::take() {
-  CHECK(count_ > 0);
-  bytes_[0] = kVersion;
-  std::memcpy(&bytes_[1], &count_, sizeof count_);
+  bytes_.replace(0, kHeaderBytes, encode_batch_header(count_));
   count_ = 0;
   return std::exchange(bytes_, std::string(kHeaderBytes, '\0'));
 }

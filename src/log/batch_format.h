@@ -1,4 +1,4 @@
-// The value that the embedded log stores for one appended batch and partition, version 1
+// The value that the embedded log stores for a batch of records of one partition, version 1
 // (docs/formats/log.md):
 //
 //   version  1 byte, 1
@@ -27,11 +27,15 @@ inline std::size_t encoded_size(const Record& record) {
   return kRecordOverheadBytes + record.key.size() + record.value.size();
 }
 
-// Not thread-safe.
+// The two pieces that a batch is made of: a header, and `count` records behind it. CHECKed: at
+// least one record, and keys of at most kMaxKeyBytes.
+std::string encode_batch_header(std::uint32_t count);
+void append_record(std::string& out, const Record& record);
+
+// A whole batch, record by record. Not thread-safe.
 class BatchEncoder {
  public:
   BatchEncoder();
-  // The key is at most kMaxKeyBytes long, and all records together are below 4 GB: CHECKed.
   void add(const Record& record);
   std::uint32_t count() const { return count_; }
   // The batch; at least one record was added. The encoder is empty again.

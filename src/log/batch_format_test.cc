@@ -81,7 +81,8 @@ TEST(BatchFormat, GivesBackWhatWasPutIn) {
 }
 
 TEST(BatchFormat, TakesAnyBytesAsKeyAndValue) {
-  rc::check([](const std::vector<std::pair<std::string, std::string>>& pairs, std::int64_t time) {
+  EXPECT_TRUE(rc::check([](const std::vector<std::pair<std::string, std::string>>& pairs,
+                           std::int64_t time) {
     RC_PRE(!pairs.empty());
     BatchEncoder encoder;
     for (const auto& [key, value] : pairs) encoder.add({key, value, {}, {time}});
@@ -94,7 +95,7 @@ TEST(BatchFormat, TakesAnyBytesAsKeyAndValue) {
       RC_ASSERT(record->key == key && record->value == value && record->received_at.value == time);
     }
     RC_ASSERT(decoder->left() == 0u);
-  });
+  }));
 }
 
 TEST(BatchFormat, RefusesEveryCutOfABatch) {
@@ -139,7 +140,7 @@ TEST(BatchFormat, RefusesABatchBeyondTheLastOffset) {
 }
 
 TEST(BatchFormat, NeverReadsABatchBackAsAnotherOne) {
-  rc::check([](const std::string& any) {
+  EXPECT_TRUE(rc::check([](const std::string& any) {
     std::string bytes = "\x01" + any;
     auto decoder = BatchDecoder::open(bytes, kPlace);
     if (!decoder) return;
@@ -151,7 +152,7 @@ TEST(BatchFormat, NeverReadsABatchBackAsAnotherOne) {
                    record->received_at});
     }
     RC_ASSERT(encoder.take() == bytes);
-  });
+  }));
 }
 
 TEST(BatchKey, SortsByOffset) {

@@ -44,8 +44,9 @@ std::vector<Record> victim_batch(const std::string& name, SeededRandom& random) 
   auto body = [&](int thread) {
     SeededRandom random(std::stoull(life) * 10 + static_cast<std::uint64_t>(thread));
     for (int number = 0;; ++number) {
-      auto batch = victim_batch(fmt::format("{}.{}.{}", life, thread, number), random);
-      auto places = log->append_and_wait(batch);
+      std::string name = fmt::format("{}.{}.{}", life, thread, number);
+      auto batch = victim_batch(name, random);
+      auto places = log->append_and_wait(batch, Receipt{name, ""});
       if (!places) std::_Exit(1);
       std::string lines;
       for (std::size_t i = 0; i < batch.size(); ++i)
@@ -131,7 +132,7 @@ Contents contents_of(Log& log) {
   Contents contents;
   for (std::int32_t i = 0; i < kPartitions; ++i) {
     Offset expected{0};
-    for (const auto& [offset, kept] : read_all(log, {i})) {
+    for (const auto& [offset, kept, _] : read_all(log, {i})) {
       EXPECT_EQ(offset, expected) << "a hole";
       ++expected.value;
       contents[{{i}, offset}] = kept.value.substr(0, kept.value.find(" x"));
@@ -139,6 +140,24 @@ Contents contents_of(Log& log) {
     EXPECT_EQ(log.end({i}).value(), expected);
   }
   return contents;
+}
+
+std::string next_of(const std::string& name) {
+  std::size_t number_at = name.rfind('.') + 1;
+  return name.substr(0, number_at) + std::to_string(std::stoi(name.substr(number_at)) + 1);
+}
+
+// Each thread numbers its batches without gaps: those that are stored have their receipt, the next
+// one has none.
+void expect_receipts_of_stored_batches_only(Log& log, const Contents& contents) {
+  std::set<std::string> names;
+  for (const auto& [place, value] : contents) names.insert(value.substr(0, value.find(' ')));
+  for (const auto& name : names) {
+    EXPECT_TRUE(log.find_receipt(name).value()) << name;
+    if (!names.contains(next_of(name))) {
+      EXPECT_FALSE(log.find_receipt(next_of(name)).value()) << name;
+    }
+  }
 }
 
 // Every record once; every batch whole.
@@ -169,6 +188,7 @@ TEST(Crash, KillsAtAnyMomentLoseNothingAcknowledgedDoubleNothingAndTearNoBatch) 
     for (const auto& [place, value] : acknowledged)
       ASSERT_EQ(stored[place], value) << "life " << life << ", offset " << place.second.value;
     expect_whole_batches(stored);
+    expect_receipts_of_stored_batches_only(*log, stored);
   }
   EXPECT_GT(acknowledged.size(), std::size_t{kKills});
 }

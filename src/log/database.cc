@@ -3,10 +3,13 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/iterator.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/files.h"
 #include "log/batch_format.h"
 #include "log/database_options.h"
+#include "log/rocksdb_words.h"
 #include "log/topic_info.h"
 #include "log/wal_tail.h"
 
@@ -17,37 +20,31 @@ constexpr auto kCutTailOnly = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRe
 constexpr auto kUpToDamage = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
 constexpr int kFollowAttempts = 5;
 
-rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
-std::string_view view(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
-
-tl::unexpected<Error> rocksdb_error(const rocksdb::Status& status, std::string_view doing) {
-  bool contradiction = status.IsCorruption() || status.IsInvalidArgument() || status.IsNotFound() ||
-                       status.IsPathNotFound();
-  return fail(contradiction ? Code::corrupt : Code::unavailable, "{}: {}", doing,
-              status.ToString());
-}
-
 std::string opening(const std::filesystem::path& path) {
   return fmt::format("cannot open the log in {}", path.string());
 }
 
-std::string family_name(std::int32_t partition) { return fmt::format("p{}", partition); }
+std::string family_name(std::size_t partition) { return fmt::format("p{}", partition); }
 
-std::vector<rocksdb::ColumnFamilyDescriptor> families_of(std::int32_t partitions,
+// The column families, and their order in Database.
+std::vector<rocksdb::ColumnFamilyDescriptor> families_of(std::size_t partitions, bool has_receipts,
                                                          const rocksdb::Options& options) {
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   families.emplace_back(rocksdb::kDefaultColumnFamilyName, options);
-  for (std::int32_t i = 0; i < partitions; ++i) families.emplace_back(family_name(i), options);
+  for (std::size_t i = 0; i < partitions; ++i) families.emplace_back(family_name(i), options);
+  if (has_receipts) families.emplace_back(std::string(kReceiptsFamily), receipts_options(options));
   return families;
 }
 
-// How many partitions the database has, by its column families.
-Result<std::int32_t> count_partitions(const std::filesystem::path& path,
-                                      const rocksdb::Options& options) {
+// Those that the database has.
+Result<std::vector<rocksdb::ColumnFamilyDescriptor>> stored_families(
+    const std::filesystem::path& path, const rocksdb::Options& options) {
   std::vector<std::string> names;
   if (auto listed = rocksdb::DB::ListColumnFamilies(options, path, &names); !listed.ok())
     return rocksdb_error(listed, opening(path));
-  return static_cast<std::int32_t>(names.size()) - 1;
+  std::size_t receipts =
+      static_cast<std::size_t>(std::count(names.begin(), names.end(), kReceiptsFamily));
+  return families_of(names.size() - 1 - receipts, receipts > 0, options);
 }
 
 // A batch under an iterator.
@@ -94,6 +91,18 @@ Result<bool> take_records(StoredBatch batch, const ReadLimits& limits, std::size
   return true;
 }
 
+// Gathers the pieces without a copy in between.
+void put_batch(rocksdb::WriteBatch& write, rocksdb::ColumnFamilyHandle& family,
+               const NewBatch& batch) {
+  std::string base = encode_batch_key(batch.base), header = encode_batch_header(batch.count);
+  std::vector<rocksdb::Slice> pieces{header};
+  for (std::string_view records : batch.records) pieces.push_back(slice(records));
+  rocksdb::Slice key(base);
+  auto status = write.Put(&family, rocksdb::SliceParts(&key, 1),
+                          rocksdb::SliceParts(pieces.data(), static_cast<int>(pieces.size())));
+  CHECK(status.ok());
+}
+
 }  // namespace
 
 std::filesystem::path topic_folder(const std::filesystem::path& folder, std::string_view topic) {
@@ -111,8 +120,8 @@ Status Database::create(const std::filesystem::path& path, const TopicInfo& info
   options.error_if_exists = true;
   Database made;
   rocksdb::DB* db = nullptr;
-  auto status =
-      rocksdb::DB::Open(options, path, families_of(info.partitions, options), &made.families_, &db);
+  auto families = families_of(static_cast<std::size_t>(info.partitions), true, options);
+  auto status = rocksdb::DB::Open(options, path, families, &made.families_, &db);
   made.db_.reset(db);
   if (status.ok())
     status = db->Put({}, made.families_[0], slice(kTopicInfoKey), encode_topic_info(info));
@@ -140,12 +149,11 @@ Status Database::check(const std::filesystem::path& path, const DatabaseOptions&
   WalCheck wal;
   rocksdb::Options set = database_options(options, mode);
   set.wal_filter = &wal;
-  auto partitions = count_partitions(path, set);
-  if (!partitions) return fail(partitions.error());
+  auto families = stored_families(path, set);
+  if (!families) return fail(families.error());
   Database database;
   rocksdb::DB* db = nullptr;
-  auto status = rocksdb::DB::OpenForReadOnly(set, path, families_of(*partitions, set),
-                                             &database.families_, &db);
+  auto status = rocksdb::DB::OpenForReadOnly(set, path, *families, &database.families_, &db);
   database.db_.reset(db);
   std::string doing = opening(path);
   if (!status.ok() && wal.problem()) return fail(*wal.problem(), doing);
@@ -159,15 +167,20 @@ Result<std::unique_ptr<Database>> Database::open_checked(const std::filesystem::
                                                          const DatabaseOptions& options,
                                                          rocksdb::WALRecoveryMode mode) {
   rocksdb::Options set = database_options(options, mode);
-  auto partitions = count_partitions(path, set);
-  if (!partitions) return fail(partitions.error());
+  set.create_missing_column_families =
+      true;  // receipts, where an earlier version made the database
+  auto families = stored_families(path, set);
+  if (!families) return fail(families.error());
+  if (families->back().name != kReceiptsFamily)
+    families->emplace_back(std::string(kReceiptsFamily), receipts_options(set));
   auto database = std::make_unique<Database>();
   rocksdb::DB* db = nullptr;
-  auto status =
-      rocksdb::DB::Open(set, path, families_of(*partitions, set), &database->families_, &db);
+  auto status = rocksdb::DB::Open(set, path, *families, &database->families_, &db);
   database->db_.reset(db);
   if (!status.ok()) return rocksdb_error(status, opening(path));
   if (Status read = database->read_info(); !read) return fail(read.error(), opening(path));
+  if (Status read = database->open_receipts(options.receipts); !read)
+    return fail(read.error(), opening(path));
   return database;
 }
 
@@ -181,12 +194,11 @@ Result<std::unique_ptr<Database>> Database::follow(const std::filesystem::path& 
 
 Result<std::unique_ptr<Database>> Database::follow_once(const std::filesystem::path& path) {
   rocksdb::Options set = follower_options();
-  auto partitions = count_partitions(path, set);
-  if (!partitions) return fail(partitions.error());
+  auto families = stored_families(path, set);
+  if (!families) return fail(families.error());
   auto database = std::make_unique<Database>();
   rocksdb::DB* db = nullptr;
-  auto status = rocksdb::DB::OpenAsSecondary(set, path, path, families_of(*partitions, set),
-                                             &database->families_, &db);
+  auto status = rocksdb::DB::OpenAsSecondary(set, path, path, *families, &database->families_, &db);
   database->db_.reset(db);
   if (!status.ok()) return rocksdb_error(status, opening(path));
   if (Status read = database->read_info(); !read) return fail(read.error(), opening(path));
@@ -209,10 +221,18 @@ Status Database::read_info() {
   if (!status.ok()) return rocksdb_error(status, "which topic it is");
   auto info = decode_topic_info(text);
   if (!info) return fail(info.error());
-  if (static_cast<std::size_t>(info->partitions) + 1 != families_.size())
+  std::size_t receipts = families_.back()->GetName() == kReceiptsFamily ? 1 : 0;
+  if (static_cast<std::size_t>(info->partitions) + 1 + receipts != families_.size())
     return fail(Code::corrupt, "{} partitions, but {} column families", info->partitions,
-                families_.size());
+                families_.size() - receipts);
   info_ = *info;
+  return {};
+}
+
+Status Database::open_receipts(const ReceiptLimits& limits) {
+  auto opened = Receipts::open(*db_, *families_.back(), limits);
+  if (!opened) return fail(opened.error());
+  receipts_.emplace(*opened);
   return {};
 }
 
@@ -220,6 +240,8 @@ Status Database::read_info() {
 Status Database::check_recovered(const WalCheck& wal) {
   for (const auto& [partition, replayed] : wal.replayed())
     if (Status joined = check_joined(partition, replayed.first); !joined) return joined;
+  if (auto first = wal.first_joining_receipt())
+    if (Status joined = check_receipts_joined(*first); !joined) return joined;
   auto stored = ranges();
   if (!stored) return fail(stored.error());
   std::int64_t records = 0;
@@ -230,8 +252,13 @@ Status Database::check_recovered(const WalCheck& wal) {
   return {};
 }
 
+// The WAL may begin with batches that are in tables too, and even with some whose table was dropped
+// since: the tables then begin where the WAL does, or later.
 Status Database::check_joined(Partition partition, Offset first_replayed) {
   if (first_replayed.value == 0) return {};
+  auto in_tables = tables(partition).all();
+  if (!in_tables.empty() && in_tables.front().first_key >= encode_batch_key(first_replayed))
+    return {};
   Offset before{first_replayed.value - 1};
   std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator({}, family(partition)));
   at->SeekForPrev(encode_batch_key(before));
@@ -245,6 +272,17 @@ Status Database::check_joined(Partition partition, Offset first_replayed) {
   if (end != first_replayed)
     return fail(Code::corrupt, "a hole: partition {} ends at offset {}, then a batch follows at {}",
                 partition.value, end.value, first_replayed.value);
+  return {};
+}
+
+Status Database::check_receipts_joined(std::uint64_t first_replayed) {
+  if (first_replayed == 0) return {};
+  std::string before;
+  auto status = db_->Get({}, families_.back(), encode_order_key(first_replayed - 1), &before);
+  if (status.IsNotFound())
+    return fail(Code::corrupt, "a hole: receipt {} is missing before {}", first_replayed - 1,
+                first_replayed);
+  if (!status.ok()) return rocksdb_error(status, "cannot read the receipts");
   return {};
 }
 
@@ -277,12 +315,7 @@ Result<std::vector<PartitionRange>> Database::ranges() {
 
 Result<Fetched> Database::read(const PartitionRange& range, Offset from, const ReadLimits& limits) {
   auto [partition, first, end] = range;
-  if (from > end)
-    return fail(Code::corrupt, "partition {}: the log ends at offset {}, before the wanted {}",
-                partition.value, end.value, from.value);
-  if (from < first)
-    return fail(Code::corrupt, "partition {}: the log starts at offset {}, after the wanted {}",
-                partition.value, first.value, from.value);
+  if (Status inside = check_inside(range, from); !inside) return fail(inside.error());
   Fetched fetched{{}, from};
   if (from == end) return fetched;
   std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator({}, family(partition)));
@@ -305,19 +338,16 @@ Result<Fetched> Database::read(const PartitionRange& range, Offset from, const R
   return fetched;
 }
 
-Status Database::write(const std::vector<NewBatch>& batches, std::int64_t records_before) {
+Status Database::write(const NewGroup& group) {
   std::size_t bytes = 0;
-  for (const auto& batch : batches) bytes += batch.bytes.size() + 32;
+  for (const auto& batch : group.batches) bytes += batch.bytes + 64;
   rocksdb::WriteBatch write(bytes);
-  put_wal_mark(write, records_before);
-  rocksdb::Status status;
-  for (const auto& batch : batches) {
-    status = write.Put(family(batch.partition), encode_batch_key(batch.base), slice(batch.bytes));
-    CHECK(status.ok());
-  }
+  put_wal_mark(write, group.records_before);
+  for (const auto& batch : group.batches) put_batch(write, *family(batch.partition), batch);
+  if (Status added = receipts_->add(write, group.receipts, group.now); !added) return added;
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  status = db_->Write(synced, &write);
+  auto status = db_->Write(synced, &write);
   if (!status.ok()) return rocksdb_error(status, "cannot write to the log");
   return {};
 }

@@ -11,6 +11,8 @@
 
 #include "base/result.h"
 #include "log/log.h"
+#include "log/partition_tables.h"
+#include "log/receipts.h"
 #include "log/topics.h"
 #include "log/wal_check.h"
 
@@ -22,20 +24,32 @@ struct DatabaseOptions {
   std::size_t block_cache_bytes = 8 << 20;
   int max_open_files = 256;
   rocksdb::Env* env = nullptr;
+  ReceiptLimits receipts;
 };
 
-// An encoded batch and where it goes; the bytes are borrowed.
+// A batch as it is stored, and where; the bytes are borrowed.
 struct NewBatch {
   Partition partition;
   Offset base;
-  std::string_view bytes;
+  std::uint32_t count = 0;
+  std::size_t bytes = 0;
+  std::vector<std::string_view> records;  // in pieces; without the header
 };
 
 // The folder of a topic, and of the database in it.
 std::filesystem::path topic_folder(const std::filesystem::path& folder, std::string_view topic);
 std::filesystem::path database_folder(const std::filesystem::path& folder, std::string_view topic);
 
-// read() and range() may be called by several threads at once, write() by one more.
+// What is written with one sync, all of it or nothing. The bytes are borrowed.
+struct NewGroup {
+  std::vector<NewBatch> batches;
+  std::vector<NewReceipt> receipts;
+  std::int64_t records_before = 0;  // what the whole log holds
+  UtcMicros now;
+};
+
+// read(), range() and receipts().find() may be called by several threads at once, write() by one
+// more.
 class Database {
  public:
   // Makes the database `info` describes in the folder `path`, durably.
@@ -57,9 +71,12 @@ class Database {
   Result<std::vector<PartitionRange>> ranges();
   // Records of `range` from `from` on.
   Result<Fetched> read(const PartitionRange& range, Offset from, const ReadLimits& limits);
-  // All batches or none, synced. After a failure this database takes no more writes; open it anew
-  // to learn whether the batches are stored. `records_before`: what the whole log holds.
-  Status write(const std::vector<NewBatch>& batches, std::int64_t records_before);
+  // The group or nothing of it, synced. After a failure this database takes no more writes; open it
+  // anew to learn whether the group is stored.
+  Status write(const NewGroup& group);
+  PartitionTables tables(Partition partition) { return {*db_, *family(partition), partition}; }
+  // Not of a follower.
+  const Receipts& receipts() const { return *receipts_; }
   // Of a follower only.
   Status catch_up();
   // In write buffers, not yet in files.
@@ -73,14 +90,17 @@ class Database {
                                                         rocksdb::WALRecoveryMode mode);
   static Result<std::unique_ptr<Database>> follow_once(const std::filesystem::path& path);
   Status read_info();
+  Status open_receipts(const ReceiptLimits& limits);
   Status check_recovered(const WalCheck& wal);
   Status check_joined(Partition partition, Offset first_replayed);
+  Status check_receipts_joined(std::uint64_t first_replayed);
   rocksdb::ColumnFamilyHandle* family(Partition partition);
 
   std::unique_ptr<rocksdb::DB> db_;
-  std::vector<rocksdb::ColumnFamilyHandle*>
-      families_;  // default, p0, p1, ...; destroyed before db_
+  // default, p0, p1, ..., and receipts where it is there; destroyed before db_
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;
   TopicInfo info_;
+  std::optional<Receipts> receipts_;
 };
 
 // Of all files below; files that vanish meanwhile do not count.

@@ -2,6 +2,7 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
+#include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 
 namespace tillrace::log {
@@ -29,6 +30,7 @@ void set_tables(rocksdb::Options& set, std::size_t block_cache_bytes) {
 // them. Nothing may bring rewriting back: by default files older than 30 days are.
 void set_compaction(rocksdb::Options& set) {
   set.compaction_style = rocksdb::kCompactionStyleLevel;
+  set.level0_file_num_compaction_trigger = 1;  // moved on at once: retention drops none of level 0
   set.ttl = 0;
   set.periodic_compaction_seconds = 0;
   set.max_background_jobs = 2;
@@ -71,6 +73,19 @@ rocksdb::Options database_options(const DatabaseOptions& options, rocksdb::WALRe
   set_recovery(set, mode);
   set_housekeeping(set);
   return set;
+}
+
+// Receipts are looked up singly, and mostly in vain.
+rocksdb::ColumnFamilyOptions receipts_options(const rocksdb::Options& set) {
+  rocksdb::ColumnFamilyOptions receipts = set;
+  receipts.level0_file_num_compaction_trigger = 4;  // their keys do overlap
+  auto table = *set.table_factory->GetOptions<rocksdb::BlockBasedTableOptions>();
+  table.block_size = 4 << 10;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  receipts.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  receipts.memtable_prefix_bloom_size_ratio = 0.02;
+  receipts.memtable_whole_key_filtering = true;
+  return receipts;
 }
 
 rocksdb::Options follower_options() {

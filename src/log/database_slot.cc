@@ -42,17 +42,16 @@ Status DatabaseSlot::check_room() const {
   return {};
 }
 
-Status DatabaseSlot::write(const std::vector<NewBatch>& batches, std::int64_t records_before) {
-  Status written = database_->write(batches, records_before);
+Status DatabaseSlot::write(const NewGroup& group) {
+  Status written = database_->write(group);
   if (!written) failed_ = true;
   return written;
 }
 
-Result<Fetched> DatabaseSlot::read(const PartitionRange& range, Offset from,
-                                   const ReadLimits& limits) {
+Result<DatabaseSlot::Lent> DatabaseSlot::lend() {
   std::shared_lock lock(lent_);
   if (!database_) return fail(Code::unavailable, "the log's database could not be recovered yet");
-  return database_->read(range, from, limits);
+  return Lent(std::move(lock), *database_);
 }
 
 }  // namespace tillrace::log

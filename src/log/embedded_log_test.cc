@@ -144,6 +144,36 @@ TEST_F(EmbeddedLogTest, BatchesThatWaitTogetherShareOneSync) {
   EXPECT_EQ(disk_.wal_syncs, 2);
 }
 
+TEST_F(EmbeddedLogTest, SmallBatchesThatAreWrittenTogetherAreStoredAsOneAndLargeOnesAsTheyCame) {
+  auto log = open();
+  disk_.hold_syncs(true);
+  log->append({record("1", "alone")}, [](auto) {});
+  std::this_thread::sleep_for(50ms);  // its sync is under way
+  for (int i = 0; i < 100; ++i) log->append({record("1", "small")}, [](auto) {});
+  for (int i = 0; i < 3; ++i) log->append({record("1", std::string(50'000, 'x'))}, [](auto) {});
+  disk_.hold_syncs(false);
+  log->stop();
+  EXPECT_EQ(read_all(*log, kOnly).size(), 104u);
+  EXPECT_EQ(log->read(kOnly, {57}, {.max_records = 1})->records[0].offset.value, 57);
+  log.reset();
+
+  rocksdb::DB* opened = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  ASSERT_TRUE(rocksdb::DB::OpenForReadOnly({}, files(),
+                                           {{rocksdb::kDefaultColumnFamilyName, {}}, {"p0", {}}},
+                                           &families, &opened)
+                  .ok());
+  std::unique_ptr<rocksdb::DB> db(opened);
+  std::vector<std::int64_t> bases;
+  {
+    std::unique_ptr<rocksdb::Iterator> at(db->NewIterator({}, families[1]));
+    for (at->SeekToFirst(); at->Valid(); at->Next())
+      bases.push_back(decode_batch_key(at->key().ToStringView(), kOnly)->value);
+  }
+  for (auto* family : families) db->DestroyColumnFamilyHandle(family);
+  EXPECT_EQ(bases, (std::vector<std::int64_t>{0, 1, 102, 103}));
+}
+
 TEST_F(EmbeddedLogTest, AGroupEndsAtItsLimitOfBytes) {
   auto options = options_in(folder_.path());
   options.env = faulty_.env.get();

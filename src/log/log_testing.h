@@ -12,27 +12,12 @@
 #include "base/files.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "base/scratch_for_tests.h"
 #include "log/batch_format.h"
 #include "log/embedded_log.h"
 #include "log/log.h"
 
 namespace tillrace::log {
-
-// An empty folder that goes away with it.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string pattern = testing::TempDir() + "log-XXXXXX";
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // The world a log is opened in, with what it counted.
 struct World {

@@ -213,7 +213,7 @@ TEST_F(Recovery, AfterAPowerCutEveryAcknowledgedRecordIsThereOnceAtItsOffset) {
     std::size_t stored = 0;
     for (std::int32_t i = 0; i < 3; ++i) {
       Offset expected{0};
-      for (const auto& [offset, kept] : read_all(*log, {i})) {
+      for (const auto& [offset, kept, _] : read_all(*log, {i})) {
         ASSERT_EQ(offset, expected);
         ++expected.value;
         auto known = acknowledged.find({{i}, offset});

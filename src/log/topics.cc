@@ -59,6 +59,16 @@ Result<TopicStatus> topic_status(const std::filesystem::path& folder, const std:
 
 }  // namespace
 
+Status check_inside(const PartitionRange& range, Offset wanted) {
+  if (wanted > range.end)
+    return fail(Code::corrupt, "partition {}: the log ends at offset {}, before the wanted {}",
+                range.partition.value, range.end.value, wanted.value);
+  if (wanted < range.first)
+    return fail(Code::corrupt, "partition {}: the log starts at offset {}, after the wanted {}",
+                range.partition.value, range.first.value, wanted.value);
+  return {};
+}
+
 Status check_topic_name(std::string_view name) {
   bool valid = !name.empty() && name.size() <= kMaxNameBytes && name != "." && name != ".." &&
                std::all_of(name.begin(), name.end(), is_name_character);

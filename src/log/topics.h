@@ -30,6 +30,9 @@ struct PartitionRange {
   Offset end;    // one past the last; equal to `first` when there is none
 };
 
+// corrupt, with what is wrong, unless `wanted` lies from first to end.
+Status check_inside(const PartitionRange& range, Offset wanted);
+
 struct TopicStatus {
   TopicInfo info;
   std::vector<PartitionRange> partitions;

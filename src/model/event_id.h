@@ -33,6 +33,12 @@ EventId derived_event_id(std::string_view invoice_no, std::int32_t line_no);
 // The identity that `post` gives to an event of a file which has none of its own. `content` names
 // what the file holds up to that event; `place` counts from 1.
 EventId file_event_id(std::string_view content, std::uint64_t place);
+// The identity of record `index` (from 0) of what `client` sent under an idempotency key, where the
+// record has none of its own: the same for the same request sent again. `key` holds no line feed.
+EventId keyed_event_id(std::string_view client, std::string_view key, std::uint64_t index);
+// The identity of a record that reached the log past every gateway and has none of its own: the
+// same for every reader and every rebuild. `topic_id`: the topic's UUID in lower case.
+EventId placed_event_id(std::string_view topic_id, std::int32_t partition, std::int64_t offset);
 // UUIDv7 (RFC 9562, section 5.7): grows with time to the millisecond, random below.
 EventId fresh_event_id(Clock& clock, Random& random);
 

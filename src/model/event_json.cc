@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include "base/blanks.h"
 #include "base/json_writer.h"
+#include "model/not_json.h"
 
 namespace tillrace {
 namespace {
@@ -11,12 +13,8 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 using Kind = Token::Kind;
 
-constexpr std::string_view kBlank = " \t\r\n";
-
-Rejection malformed(std::string_view rule) { return {true, {{"", rule, ""}}}; }
-
-std::string_view without_trailing_blanks(std::string_view text) {
-  return text.substr(0, text.find_last_not_of(kBlank) + 1);
+Rejection malformed(std::string_view rule, std::string got) {
+  return {true, {{"", rule, std::move(got)}}};
 }
 
 // RFC 8259, section 6.
@@ -51,7 +49,7 @@ class Reader {
  public:
   bool broken() const { return broken_; }
 
-  Token value(ondemand::value in, int depth) {
+  Token value(ondemand::value& in, int depth) {
     ondemand::json_type type;
     if (in.type().get(type) != simdjson::SUCCESS) return broke();
     switch (type) {
@@ -120,6 +118,10 @@ bool at_end(ondemand::document& document) {
 constexpr std::string_view kNoMark = "JSON without a byte order mark in front";
 constexpr std::string_view kOneObject = "one JSON object (RFC 8259), UTF-8, at most 64 levels deep";
 
+tl::unexpected<Rejection> no_object(std::string_view json) {
+  return tl::unexpected(malformed(kOneObject, described_malformed(json, EventParser::kMostDepth)));
+}
+
 }  // namespace
 
 struct EventParser::Impl {
@@ -129,21 +131,42 @@ struct EventParser::Impl {
 
   using Seen = std::array<bool, kFieldCount>;
 
+  static simdjson::error_code find_field(simdjson::simdjson_result<ondemand::field>& member,
+                                         std::size_t guess, std::optional<std::size_t>& index);
   bool read_members(ondemand::object& members, Transaction& line, Rejection& rejection, Seen& seen);
   void read_member(std::size_t index, const Token& token, Transaction& line, Rejection& rejection,
                    Seen& seen);
 };
 
+// Which of fields() a member is, or nothing for one that Tillrace does not know. Senders mostly
+// keep the order of the list, so `guess` is looked at first, and the key is unescaped only when it
+// is not that.
+simdjson::error_code EventParser::Impl::find_field(
+    simdjson::simdjson_result<ondemand::field>& member, std::size_t guess,
+    std::optional<std::size_t>& index) {
+  ondemand::raw_json_string written;
+  if (auto error = member.key().get(written)) return error;
+  if (guess < kFieldCount && written.unsafe_is_equal(fields()[guess].name)) {
+    index = guess;
+    return simdjson::SUCCESS;
+  }
+  std::string_view key;
+  if (auto error = member.unescaped_key().get(key)) return error;
+  index = field_index(key);
+  return simdjson::SUCCESS;
+}
+
 bool EventParser::Impl::read_members(ondemand::object& members, Transaction& line,
                                      Rejection& rejection, Seen& seen) {
   Reader reader;
+  std::size_t guess = 0;
   for (auto member : members) {
-    std::string_view key;
-    ondemand::value in;
-    if (member.unescaped_key().get(key) != simdjson::SUCCESS) return false;
-    std::optional<std::size_t> index = field_index(key);
-    if (member.value().get(in) != simdjson::SUCCESS) return false;
-    Token token = reader.value(in, 1);
+    std::optional<std::size_t> index;
+    if (find_field(member, guess, index) != simdjson::SUCCESS) return false;
+    if (index) guess = *index + 1;
+    auto value = member.value();
+    if (value.error() != simdjson::SUCCESS) return false;
+    Token token = reader.value(value.value_unsafe(), 1);
     if (reader.broken()) return false;
     if (index) read_member(*index, token, line, rejection, seen);
   }
@@ -170,7 +193,7 @@ EventParser::~EventParser() = default;
 
 tl::expected<Transaction, Rejection> EventParser::parse(std::string_view json) {
   // Newer versions of simdjson would pass over it, and what is kept as received be no JSON.
-  if (json.starts_with("\xef\xbb\xbf")) return tl::unexpected(malformed(kNoMark));
+  if (json.starts_with("\xef\xbb\xbf")) return tl::unexpected(malformed(kNoMark, ""));
   std::string& padded = impl_->padded;
   padded.assign(json);
   padded.append(simdjson::SIMDJSON_PADDING, ' ');
@@ -179,13 +202,13 @@ tl::expected<Transaction, Rejection> EventParser::parse(std::string_view json) {
   ondemand::object members;
   if (impl_->parser.iterate(view).get(document) != simdjson::SUCCESS ||
       document.get_object().get(members) != simdjson::SUCCESS)
-    return tl::unexpected(malformed(kOneObject));
+    return no_object(json);
 
   Transaction line;
   Rejection rejection;
   Impl::Seen seen{};
   if (!impl_->read_members(members, line, rejection, seen) || !at_end(document))
-    return tl::unexpected(malformed(kOneObject));
+    return no_object(json);
   for (std::size_t i = 0; i < kFieldCount; ++i) {
     const Field& field = fields()[i];
     if (!seen[i] && field.required) rejection.errors.push_back({field.name, field.rule, "nothing"});

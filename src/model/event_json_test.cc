@@ -248,8 +248,8 @@ TEST(EventParser, IsAsGoodAsNewAfterARefusal) {
 }
 
 TEST(EventParser, ReadsBackWhatAppendJsonWrites) {
-  rc::check([](std::int32_t quantity, std::int64_t price, std::uint32_t seconds,
-               std::string description) {
+  EXPECT_TRUE(rc::check([](std::int32_t quantity, std::int64_t price, std::uint32_t seconds,
+                           std::string description) {
     Transaction line;
     line.invoice_no = "C1-a";
     line.stock_code = "\xc2\xa3 x";
@@ -269,7 +269,7 @@ TEST(EventParser, ReadsBackWhatAppendJsonWrites) {
     auto read = parse(text);
     RC_ASSERT(read.has_value());
     RC_ASSERT(*read == line);
-  });
+  }));
 }
 
 TEST(SplitArray, FindsEachRecord) {

@@ -1,16 +1,9 @@
 // Finds where records begin and end, by brackets and quotes alone (model/event_json.h).
+#include "base/blanks.h"
 #include "model/event_json.h"
 
 namespace tillrace {
 namespace {
-
-constexpr std::string_view kBlank = " \t\r\n";
-
-std::string_view trimmed(std::string_view text) {
-  std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
 
 // The end of the value that `text` starts with: the place of the comma or bracket behind it at its
 // own level.
@@ -40,7 +33,7 @@ std::size_t value_end(std::string_view text) {
 
 }  // namespace
 
-Result<std::vector<std::string_view>> split_array(std::string_view body) {
+Result<std::vector<std::string_view>> split_array(std::string_view body, std::size_t most) {
   constexpr std::string_view kRule = "a JSON array of objects: [{...}, {...}]";
   std::string_view rest = trimmed(body);
   if (!rest.starts_with('[') || !rest.ends_with(']')) return fail(Code::invalid, "not {}", kRule);
@@ -55,6 +48,7 @@ Result<std::vector<std::string_view>> split_array(std::string_view body) {
     if (record.empty())
       return fail(Code::invalid, "not {}: record {} is empty", kRule, records.size());
     records.push_back(record);
+    if (records.size() > most) return records;
     bool last = rest[end] == ']';
     rest.remove_prefix(end + 1);
     if (!last) continue;
@@ -63,9 +57,9 @@ Result<std::vector<std::string_view>> split_array(std::string_view body) {
   }
 }
 
-std::vector<std::string_view> split_lines(std::string_view body) {
+std::vector<std::string_view> split_lines(std::string_view body, std::size_t most) {
   std::vector<std::string_view> records;
-  while (!body.empty()) {
+  while (!body.empty() && records.size() <= most) {
     std::size_t end = std::min(body.find('\n'), body.size());
     std::string_view record = trimmed(body.substr(0, end));
     if (!record.empty()) records.push_back(record);

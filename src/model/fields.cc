@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "base/blanks.h"
 #include "base/utf8.h"
 
 namespace tillrace {
@@ -40,16 +41,6 @@ bool has_control(std::string_view text) {
     if (byte < 0x20 || byte == 0x7f || c1) return true;
   }
   return false;
-}
-
-bool is_blank(std::string_view text) {
-  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
-}
-
-std::string_view trimmed(std::string_view text) {
-  std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
 std::size_t characters(std::string_view utf8) {

@@ -28,13 +28,16 @@ struct Record {
   std::string key;    // InvoiceNo; decides the partition
   std::string value;  // the event's JSON as received
   EventId event_id;
-  UtcMicros received_at;
+  UtcMicros received_at;  // from 1970 to kLatestTime
 };
 
 // A record read back, with its place.
 struct StoredRecord {
   Offset offset;
   Record record;
+  // It reached Kafka past every gateway: its event_id follows from its place alone, and yields to
+  // what the event says of itself (own_event_id()).
+  bool is_foreign = false;
 };
 
 // How far a sink has come in a partition: the next offset it wants. What lies below is done.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "model/event_id.h"
@@ -28,6 +29,17 @@ struct Transaction {
 };
 
 inline Money amount(const Transaction& line) { return line.quantity * line.unit_price; }
+
+// The identity that the event brings along: the one its client gave, or its line's.
+inline std::optional<EventId> own_event_id(const Transaction& line) {
+  if (line.event_id || !line.line_no) return line.event_id;
+  return derived_event_id(line.invoice_no, *line.line_no);
+}
+
+// The first that fits; shop.line_kind in the warehouse.
+enum class LineKind { adjustment, returned, write_off, sale };
+LineKind kind_of(const Transaction& line);
+std::string_view name(LineKind kind);  // "adjustment", "return", "write_off", "sale"
 
 inline bool is_cancellation(const Transaction& line) { return line.invoice_no.starts_with('C'); }
 

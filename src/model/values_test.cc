@@ -1,12 +1,15 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <boost/uuid/name_generator_sha1.hpp>
+#include <boost/uuid/uuid_io.hpp>
 #include <map>
 
 #include "model/event_id.h"
 #include "model/invoice_date.h"
 #include "model/money.h"
 #include "model/record.h"
+#include "model/transaction.h"
 
 namespace tillrace {
 namespace {
@@ -64,10 +67,10 @@ TEST(Price, RefusesWhatItCouldNotKeep) {
 }
 
 TEST(Price, TextReadsBackTheSame) {
-  rc::check([](std::int64_t any) {
+  EXPECT_TRUE(rc::check([](std::int64_t any) {
     Price price{any % 10'000'000'000'000'000};
     RC_ASSERT(parse_price(to_string(price)).value() == price);
-  });
+  }));
 }
 
 TEST(Price, ReadsAsManyDigitsAsAnEventMayHold) {
@@ -77,13 +80,13 @@ TEST(Price, ReadsAsManyDigitsAsAnEventMayHold) {
 }
 
 TEST(Price, TheSameNumberInAnySpellingIsTheSamePrice) {
-  rc::check([](std::int32_t any) {
+  EXPECT_TRUE(rc::check([](std::int32_t any) {
     Price price{any};
     std::string text = fmt::format("{}e-4", any);
     RC_ASSERT(parse_price(text).value() == price);
     RC_ASSERT(parse_price(fmt::format("{}000E-7", any)).value() == price);
     RC_ASSERT(parse_price(fmt::format("{}.0e-04", any)).value() == price);
-  });
+  }));
 }
 
 TEST(Money, HoldsTheLargestAmount) {
@@ -163,10 +166,10 @@ TEST(InvoiceDate, RefusesOtherSpellings) {
 TEST(TimeZone, AnUnknownOneIsRefused) { EXPECT_FALSE(TimeZone::find("Europe/Atlantis")); }
 
 TEST(WallClockText, ReadsBackTheSame) {
-  rc::check([](std::uint32_t seconds, std::uint32_t micros) {
+  EXPECT_TRUE(rc::check([](std::uint32_t seconds, std::uint32_t micros) {
     UtcMicros time{std::int64_t{seconds} * 1'000'000 + micros % 1'000'000};
     RC_ASSERT(parse_invoice_date(wall_clock_text(time), TimeZone{}).value() == time);
-  });
+  }));
 }
 
 // The values of docs/formats/event-id.md.
@@ -174,6 +177,43 @@ TEST(EventId, DerivedOnesNeverChange) {
   EXPECT_EQ(to_string(derived_event_id("536365", 1)), "d2cfc3a7-7333-50f3-a786-d14b4d9c7ba6");
   EXPECT_NE(derived_event_id("536365", 1), derived_event_id("536365", 2));
   EXPECT_NE(derived_event_id("536365", 1), file_event_id("536365", 1));
+}
+
+TEST(EventId, KeyedOnesAreTheSameForTheSameRecordUnderTheSameKeyAndOnlyThen) {
+  EXPECT_EQ(to_string(keyed_event_id("key:k1", "order-7", 0)),
+            "921d72b3-f1cb-588e-8d11-de4c146567b0");
+  EXPECT_EQ(to_string(keyed_event_id("", "order-7", 0)), "a25eed7b-09f1-5e46-8f81-2da6bfe76150");
+  EXPECT_NE(keyed_event_id("", "order-7", 0), keyed_event_id("", "order-7", 1));
+  EXPECT_NE(keyed_event_id("", "order-7", 0), keyed_event_id("", "order-", 70));
+  EXPECT_NE(keyed_event_id("a", "b", 0), keyed_event_id("", "a\nb", 0));
+}
+
+TEST(EventId, PlacedOnesFollowFromTopicPartitionAndOffsetAlone) {
+  constexpr std::string_view kTopic = "018f6b1c-7d2e-7c3a-9b1f-2a3c4d5e6f70";
+  EXPECT_EQ(to_string(placed_event_id(kTopic, 3, 42)), "9c6b5afe-26dc-5ede-a54a-01dcc45dfdea");
+  EXPECT_NE(placed_event_id(kTopic, 3, 42), placed_event_id(kTopic, 4, 42));
+  EXPECT_NE(placed_event_id(kTopic, 3, 42), placed_event_id(kTopic, 3, 43));
+  EXPECT_NE(placed_event_id(kTopic, 3, 42), placed_event_id("", 3, 42));
+}
+
+TEST(EventId, AnEventsOwnIsTheGivenOneThenThatOfItsLine) {
+  Transaction line;
+  line.invoice_no = "536365";
+  EXPECT_FALSE(own_event_id(line));
+  line.line_no = 1;
+  EXPECT_EQ(own_event_id(line), derived_event_id("536365", 1));
+  line.event_id = placed_event_id("", 0, 0);
+  EXPECT_EQ(own_event_id(line), line.event_id);
+}
+
+TEST(EventId, NameBasedAgreesWithASecondOpinionOnAnyName) {
+  EXPECT_TRUE(rc::check([](const std::string& name) {
+    EventId space = name_based({}, name);
+    boost::uuids::uuid their_space{};
+    std::copy(space.bytes.begin(), space.bytes.end(), their_space.begin());
+    auto theirs = boost::uuids::name_generator_sha1(their_space)(name);
+    RC_ASSERT(to_string(name_based(space, name)) == boost::uuids::to_string(theirs));
+  }));
 }
 
 // RFC 9562, appendix A.4.
@@ -213,13 +253,13 @@ TEST(Partition, AgreesWithKafkasMurmur2) {
 
 // The reports of a partitioned log agree only if an invoice's lines share one partition.
 TEST(Partition, IsOneOfThemAndTheSameEachTime) {
-  rc::check([](const std::string& key) {
+  EXPECT_TRUE(rc::check([](const std::string& key) {
     for (std::int32_t partitions : {1, 2, 7, 256, INT32_MAX}) {
       Partition partition = partition_of(key, partitions);
       RC_ASSERT(partition.value >= 0 && partition.value < partitions);
       RC_ASSERT(partition == partition_of(key, partitions));
     }
-  });
+  }));
 }
 
 TEST(Partition, SpreadsInvoicesEvenly) {

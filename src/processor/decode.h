@@ -7,7 +7,11 @@
 namespace tillrace::processor {
 
 // Fills lines and rejected from `records`: a record that is no valid event is rejected with its
-// reason, never dropped. A line's identity is its record's.
+// reason, never dropped. A line's identity is its record's,
+// but where no gateway gave it: then the event's own comes first (docs/formats/event-id.md).
 void decode(std::vector<StoredRecord> records, EventParser& parser, warehouse::Batch& batch);
+
+// `stored` as a row for stream.rejected: an event that PostgreSQL refused, for its `reason`.
+warehouse::RejectedRecord refused(StoredRecord stored, std::string reason);
 
 }  // namespace tillrace::processor

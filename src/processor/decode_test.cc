@@ -4,7 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "base/utf8.h"
-#include "processor/processor_for_tests.h"
+#include "processor/garbage_for_tests.h"
+#include "processor/output_sink.h"
 
 namespace tillrace::processor {
 namespace {
@@ -37,6 +38,26 @@ TEST(Decode, AnEventBecomesALineAtItsOffset) {
   EXPECT_TRUE(batch.rejected.empty());
 }
 
+// A record from kcat, say: no gateway has looked at it.
+TEST(Decode, AForeignRecordIsKnownByWhatTheEventSaysAndElseByItsPlace) {
+  EventId place = placed_event_id("", 0, 100), own = placed_event_id("", 0, 1);
+  Record with_line = event_record("536365", 7), with_id = with_line, with_neither = with_line;
+  with_id.value.insert(1, R"("EventId":")" + to_string(own) + R"(",)");
+  with_neither.value = event_json("536365", 7, R"("Quantity":1,"UnitPrice":2)");
+  with_neither.value.replace(with_neither.value.find("LineNo"), 6, "Line");
+  EventParser parser{TimeZone{}};
+  for (auto& [record, expected] : {std::pair{with_line, derived_event_id("536365", 7)},
+                                   {with_id, own},
+                                   {with_neither, place}}) {
+    warehouse::Batch batch;
+    StoredRecord stored{{100}, record, true};
+    stored.record.event_id = place;
+    decode({stored}, parser, batch);
+    ASSERT_EQ(batch.lines.size(), 1U) << record.value;
+    EXPECT_EQ(to_string(batch.lines[0].event_id), to_string(expected));
+  }
+}
+
 TEST(Decode, GoodAndBadKeepTheirOffsets) {
   warehouse::Batch batch =
       decoded({event_record("1"), raw_record("no"), event_record("2"), raw_record("")});
@@ -56,6 +77,36 @@ TEST(Decode, ARejectedRecordKeepsItsBytesIdentityAndTimeAndHasAReason) {
   EXPECT_EQ(batch.rejected[0].received_at, bad.received_at);
   EXPECT_THAT(batch.rejected[0].reason, HasSubstr("Quantity"));
   EXPECT_THAT(batch.rejected[0].reason, HasSubstr("1.5"));
+}
+
+TEST(Decode, GarbageOfEveryKindKeepsItsBytesAndIsToldWhatIsWrong) {
+  for (const Garbage& garbage : all_garbage()) {
+    Record record = raw_record(garbage.value);
+    warehouse::Batch batch = decoded({record});
+    ASSERT_EQ(batch.rejected.size(), 1U) << garbage.what;
+    const warehouse::RejectedRecord& rejected = batch.rejected[0];
+    EXPECT_EQ(rejected.key, record.key);
+    EXPECT_EQ(rejected.value, garbage.value) << garbage.what;
+    EXPECT_EQ(warehouse::name(rejected.kind), warehouse::name(garbage.kind)) << garbage.what;
+    EXPECT_EQ(rejected.field, garbage.field) << garbage.what;
+    EXPECT_THAT(rejected.reason, HasSubstr(garbage.reason)) << garbage.what;
+  }
+}
+
+TEST(Decode, AnEventMayHaveSoManyBytesAndNoMore) {
+  std::string event = event_json("1");
+  std::string longest = event + std::string(EventParser::kMostBytes - event.size(), ' ');
+  EXPECT_EQ(decoded({raw_record(longest)}).lines.size(), 1U);
+  warehouse::Batch longer = decoded({raw_record(longest + " ")});
+  ASSERT_EQ(longer.rejected.size(), 1U);
+  EXPECT_EQ(longer.rejected[0].kind, warehouse::RejectedKind::too_large);
+}
+
+TEST(Decode, OfSeveralBrokenFieldsTheFirstIsTheRecordsField) {
+  warehouse::Batch batch =
+      decoded({raw_record(event_json("", 1, R"("Quantity":0,"UnitPrice":"x")"))});
+  ASSERT_EQ(batch.rejected.size(), 1U);
+  EXPECT_EQ(batch.rejected[0].field, "InvoiceNo");
 }
 
 TEST(Decode, EveryBrokenFieldIsNamed) {

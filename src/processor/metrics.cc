@@ -12,35 +12,44 @@ Labels with_result(Labels labels, const char* result) {
 }
 
 constexpr const char* kWritten = "tillrace_processor_written_total";
-constexpr const char* kWrittenHelp = "Events written to the warehouse, by what became of them";
+constexpr const char* kWrittenHelp = "Events written to the sink, by what became of them";
 
 }  // namespace
 
-PartitionMetrics::PartitionMetrics(Metrics& metrics, Partition partition)
+PartitionMetrics::PartitionMetrics(Metrics& metrics, const std::string& sink, Partition partition)
     : metrics_(metrics),
-      labels_{{"sink", "warehouse"}, {"partition", std::to_string(partition.value)}},
+      labels_{{"sink", sink}, {"partition", std::to_string(partition.value)}},
       received_(metrics.counter("tillrace_processor_received_total",
                                 "Records read from the log and written", labels_)),
       inserted_(metrics.counter(kWritten, kWrittenHelp, with_result(labels_, "inserted"))),
       replaced_(metrics.counter(kWritten, kWrittenHelp, with_result(labels_, "replaced"))),
       repeated_(metrics.counter(kWritten, kWrittenHelp, with_result(labels_, "repeated"))),
-      rejected_(metrics.counter("tillrace_processor_rejected_total",
-                                "Records that are no valid events", labels_)),
       batch_seconds_(metrics.histogram("tillrace_processor_batch_seconds", "Writing one batch",
                                        kSeconds, labels_)),
       visible_seconds_(metrics.histogram(
           "tillrace_visible_seconds",
           "From a request's arrival to visible rows, the oldest of each batch", kSeconds, labels_)),
       lag_(metrics.gauge("tillrace_processor_lag_records",
-                         "Records in the log that the sink has not", labels_)) {}
+                         "Records in the log that the sink has not", labels_)) {
+  for (warehouse::RejectedKind kind : warehouse::kRejectedKinds) {
+    Labels labels = labels_;
+    labels["reason"] = warehouse::name(kind);
+    rejected_[static_cast<std::size_t>(kind)] =
+        metrics.counter("tillrace_processor_rejected_total",
+                        "Records that went to stream.rejected, by what is wrong", labels);
+  }
+}
 
-void PartitionMetrics::applied(const warehouse::BatchCounts& counts, double batch_seconds) {
+void PartitionMetrics::applied(const warehouse::BatchCounts& counts,
+                               const std::vector<warehouse::RejectedRecord>& rejected,
+                               double batch_seconds) {
   received_.add(
       static_cast<double>(counts.inserted + counts.replaced + counts.repeated + counts.rejected));
   inserted_.add(static_cast<double>(counts.inserted));
   replaced_.add(static_cast<double>(counts.replaced));
   repeated_.add(static_cast<double>(counts.repeated));
-  rejected_.add(static_cast<double>(counts.rejected));
+  for (const warehouse::RejectedRecord& record : rejected)
+    rejected_[static_cast<std::size_t>(record.kind)].add();
   batch_seconds_.observe(batch_seconds);
 }
 

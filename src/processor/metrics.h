@@ -1,4 +1,4 @@
-// What the processor reports of each partition.
+// What the processor reports of each partition and sink.
 #pragma once
 #include "base/metrics.h"
 #include "model/record.h"
@@ -8,19 +8,22 @@ namespace tillrace::processor {
 
 class PartitionMetrics {
  public:
-  PartitionMetrics(Metrics& metrics, Partition partition);
+  PartitionMetrics(Metrics& metrics, const std::string& sink, Partition partition);
 
-  void applied(const warehouse::BatchCounts& counts, double batch_seconds);
+  // `rejected` are the batch's.
+  void applied(const warehouse::BatchCounts& counts,
+               const std::vector<warehouse::RejectedRecord>& rejected, double batch_seconds);
   void failed(Code code);
   // Seconds from a request's arrival to its rows being visible to everybody.
   void visible_after(double seconds) { visible_seconds_.observe(seconds); }
-  // Records in the log that the warehouse has not.
+  // Records in the log that the sink has not.
   void lag(std::int64_t records) { lag_.set(static_cast<double>(records)); }
 
  private:
   Metrics& metrics_;
   Labels labels_;
-  Counter received_, inserted_, replaced_, repeated_, rejected_;
+  Counter received_, inserted_, replaced_, repeated_;
+  std::array<Counter, warehouse::kRejectedKinds.size()> rejected_;
   Histogram batch_seconds_, visible_seconds_;
   Gauge lag_;
 };

@@ -5,6 +5,7 @@
 
 #include "base/thread.h"
 #include "processor/decode.h"
+#include "processor/log_with_holes_for_tests.h"
 #include "processor/processor_for_tests.h"
 
 namespace tillrace::processor {
@@ -16,8 +17,8 @@ using testing::HasSubstr;
 class PartitionLoopTest : public LogToWarehouse {
  protected:
   PartitionLoop make_loop(BatchLimits limits = {}) {
-    return PartitionLoop(Partition{0}, limits, TimeZone(), *log_, database_.url(), world_.clock,
-                         world_.metrics);
+    return PartitionLoop(Partition{0}, limits, TimeZone(), *log_, warehouse_sink(*log_, reached_),
+                         world_.clock, world_.metrics);
   }
   static Status run(PartitionLoop& loop, milliseconds patience = milliseconds{0}) {
     return loop.run_once(patience, std::stop_token());
@@ -42,6 +43,19 @@ class PartitionLoopTest : public LogToWarehouse {
     decode(std::move(fetched->records), parser, batch);
     auto counts = warehouse::BatchWriter(database_.url()).apply(batch);
     ASSERT_TRUE(counts) << counts.error().message;
+  }
+  // A log whose retention has been at work; tells where it starts now.
+  std::int64_t drop_the_beginning() {
+    log::EmbeddedLogOptions options = log::options_in(folder_.path());
+    options.topic = "small";
+    options.write_buffer_bytes = 64 << 10;
+    log_ = world_.open(options);
+    for (int tries = 0; tries < 100 && log_->first(Partition{0})->value == 0; ++tries) {
+      append_events(500);
+      EXPECT_TRUE(log_->retain(Partition{0}, *log_->end(Partition{0}), {1, 0, 0}));
+    }
+    EXPECT_GT(log_->first(Partition{0})->value, 0);
+    return log_->first(Partition{0})->value;
   }
   void expect_each_once(int count) {
     EXPECT_EQ(line_count(), std::to_string(count));
@@ -262,6 +276,49 @@ TEST_F(PartitionLoopTest, ALogThatEndsBeforeTheMarkIsCorruption) {
   EXPECT_EQ(ask("select next_offset from stream.checkpoint"), "6");
 }
 
+// As of a warehouse that comes from an old backup.
+TEST_F(PartitionLoopTest, AMarkBelowWhatTheLogHasDroppedIsCorruptionAndSaysWhatToDo) {
+  std::int64_t first = drop_the_beginning();
+  set_mark(0, log_->id(), 0, "small");
+  PartitionLoop loop = make_loop();
+  Status stopped = run(loop);
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, Code::corrupt);
+  EXPECT_THAT(stopped.error().message, HasSubstr("wants small/0 from offset 0 on"));
+  EXPECT_THAT(stopped.error().message, HasSubstr(fmt::format("before {}; restore", first)));
+  EXPECT_EQ(line_count(), "0");
+}
+
+// As of a warehouse that is new.
+TEST_F(PartitionLoopTest, WithoutAnyMarkItBeginsWhereTheLogDoesIfItMay) {
+  std::int64_t first = drop_the_beginning(), end = log_->end(Partition{0})->value;
+  PartitionLoop refused = make_loop();
+  EXPECT_EQ(run(refused).error().code, Code::corrupt);
+  PartitionLoop loop(Partition{0}, {.max_records = 300}, TimeZone(), *log_,
+                     warehouse_sink(*log_, reached_, LateStart::allowed), world_.clock,
+                     world_.metrics);
+  run_all(loop);
+  EXPECT_EQ(line_count(), std::to_string(end - first));
+  EXPECT_EQ(ask("select min(from_offset), max(to_offset) from stream.batch"),
+            fmt::format("{}|{}", first, end));
+  EXPECT_EQ(ask("select next_offset, inserted from stream.checkpoint"),
+            fmt::format("{}|{}", end, end - first));
+}
+
+TEST_F(PartitionLoopTest, HolesAloneMoveTheMarkAndTellNoTimeToVisible) {
+  append_events(1);
+  LogWithHoles holes(*log_, 3);
+  PartitionLoop loop(Partition{0}, {}, TimeZone(), holes, warehouse_sink(holes, reached_),
+                     world_.clock, world_.metrics);
+  ASSERT_TRUE(run(loop));
+  ASSERT_TRUE(run(loop));
+  EXPECT_EQ(loop.mark(), Offset{4});
+  EXPECT_EQ(ask("select count(*), max(to_offset) from stream.batch"), "2|4");
+  const std::string of_sink = "{partition=\"0\",sink=\"warehouse\"}";
+  EXPECT_EQ(world_.metric("tillrace_visible_seconds_count" + of_sink), 1);
+  EXPECT_LT(world_.metric("tillrace_visible_seconds_sum" + of_sink), 60);
+}
+
 TEST_F(PartitionLoopTest, AMarkAtTheEndIsNone) {
   append_events(5);
   set_mark(5, log_->id());
@@ -283,12 +340,14 @@ TEST_F(PartitionLoopTest, TheMarkOfAnotherLogIsCorruption) {
 
 TEST_F(PartitionLoopTest, AServerThatMovedIsFollowed) {
   append_events(3);
-  PartitionLoop loop(Partition{0}, {}, TimeZone(), *log_, "postgresql://tillrace@127.0.0.1:1/none",
+  warehouse::Warehouse server("postgresql://tillrace@127.0.0.1:1/none", nullptr);
+  PartitionLoop loop(Partition{0}, {}, TimeZone(), *log_, warehouse_sink(*log_, server),
                      world_.clock, world_.metrics);
   Status away = run(loop);
   ASSERT_FALSE(away);
   EXPECT_EQ(away.error().code, Code::unavailable);
-  loop.set_warehouse_url(database_.url());
+  server = warehouse::Warehouse(database_.url(), nullptr);
+  ASSERT_TRUE(loop.recover_sink());
   ASSERT_TRUE(run(loop));
   expect_each_once(3);
 }
@@ -304,7 +363,9 @@ TEST_F(PartitionLoopTest, MetricsTellWhatBecameOfTheRecords) {
   EXPECT_EQ(of("tillrace_processor_written_total", "result=\"inserted\","), 2);
   EXPECT_EQ(of("tillrace_processor_written_total", "result=\"repeated\","), 1);
   EXPECT_EQ(of("tillrace_processor_written_total", "result=\"replaced\","), 0);
-  EXPECT_EQ(of("tillrace_processor_rejected_total"), 1);
+  EXPECT_EQ(world_.metric("tillrace_processor_rejected_total{partition=\"0\","
+                          "reason=\"not_json\",sink=\"warehouse\"}"),
+            1);
   EXPECT_EQ(of("tillrace_processor_lag_records"), 0);
 }
 

@@ -1,5 +1,7 @@
 #include "processor/processor.h"
 
+#include <algorithm>
+
 #include "base/logging.h"
 #include "base/thread.h"
 
@@ -8,149 +10,148 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kPatience{1'000};  // an idle loop looks around this often
-constexpr milliseconds kStopPoll{20};
-
-void pause(Clock& clock, milliseconds duration, const std::stop_token& stop) {
-  for (milliseconds slept{0}; slept < duration && !stop.stop_requested(); slept += kStopPoll)
-    clock.sleep_for(std::min(kStopPoll, duration - slept));
-}
+constexpr milliseconds kGroupPatience{1'000};
+constexpr milliseconds kPoll{20};
+// How often it is looked whether a partition that comes back is free of its former worker.
+constexpr milliseconds kHandOver{100};
 
 }  // namespace
 
-Processor::Processor(ProcessorOptions options, log::Log& log, warehouse::Warehouse& warehouse,
-                     Clock& clock, Metrics& metrics)
+Processor::Processor(ProcessorOptions options, SinkKind sink, log::Log& log,
+                     std::unique_ptr<log::Membership> membership, Clock& clock, Metrics& metrics)
     : options_(std::move(options)),
+      sink_(std::move(sink)),
       log_(log),
-      warehouse_(warehouse),
+      membership_(std::move(membership)),
       clock_(clock),
       metrics_(metrics),
-      waiting_(metrics.gauge("tillrace_processor_waiting",
-                             "1 while a partition's loop cannot write to the warehouse")) {
-  {
-    MutexLock lock(mutex_);
-    states_.resize(static_cast<std::size_t>(log.partitions()));
-  }
-  for (std::int32_t i = 0; i < log.partitions(); ++i)
-    threads_.push_back(
-        named_thread("warehouse-" + std::to_string(i),
-                     [this, i](const std::stop_token& stop) { run(Partition{i}, stop); }));
+      held_partitions_(metrics.gauge("tillrace_processor_partitions",
+                                     "Partitions that this process reads for the sink",
+                                     {{"sink", sink_.name}})) {
+  adopt(membership_->mine());
+  follower_ = named_thread("members", [this](const std::stop_token& stop) { follow(stop); });
 }
 
 Processor::~Processor() { stop(); }
 
 void Processor::stop() {
-  for (std::jthread& thread : threads_) thread.request_stop();
-  threads_.clear();
+  follower_ = {};
+  {
+    MutexLock lock(mutex_);
+    for (auto& [partition, worker] : workers_) worker->ask_to_stop();
+  }
+  while (is_working()) clock_.sleep_for(kPoll);
 }
 
-void Processor::run(Partition partition, const std::stop_token& stop) {
-  PartitionLoop loop(partition, options_.batch, options_.shop, log_, warehouse_.url(), clock_,
-                     metrics_);
-  int pause_ms = options_.first_pause_ms;
+bool Processor::is_working() const {
+  MutexLock lock(mutex_);
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& entry) { return !entry.second->has_ended(); });
+}
+
+void Processor::follow(const std::stop_token& stop) {
+  bool is_settled = true;
   while (!stop.stop_requested()) {
-    Status done = loop.run_once(kPatience, stop);
-    if (done) {
-      pause_ms = options_.first_pause_ms;
-      report(partition, loop.mark());
-    } else if (!survive(partition, done.error(), pause_ms, loop, stop)) {
-      return;
-    }
+    auto changed = membership_->wait_for_change(is_settled ? kGroupPatience : kHandOver, stop);
+    note_group(changed ? Status{} : Status{fail(changed.error())});
+    if (!changed) clock_.sleep_for(kHandOver);
+    is_settled = adopt(membership_->mine());
+    look_at_log();
   }
 }
 
-bool Processor::survive(Partition partition, const Error& error, int& pause_ms, PartitionLoop& loop,
-                        const std::stop_token& stop) {
-  if (error.code == Code::corrupt) {
-    logging::error("partition {} stops: {}", partition.value, error.message);
-    stop_reporting(partition, error.message);
-    return false;
-  }
-  if (error.code != Code::conflict || pause_ms > options_.first_pause_ms) {
-    logging::warning("partition {} waits: {}", partition.value, error.message);
-    report_problem(partition, error.message);
-  }
-  pause(clock_, milliseconds(pause_ms), stop);
-  pause_ms = std::min(pause_ms * 2, options_.longest_pause_ms);
-  if (error.code == Code::unavailable && !stop.stop_requested()) {
-    if (Status up = warehouse_.ensure_running(); !up) report_problem(partition, up.error().message);
-    loop.set_warehouse_url(warehouse_.url());
-  }
-  return true;
-}
-
-void Processor::report(Partition partition, std::optional<Offset> mark) {
+// Starts and ends workers, and waits for none. False when a partition is wanted whose former worker
+// has still a batch in hand.
+bool Processor::adopt(const std::vector<Partition>& wanted) {
   MutexLock lock(mutex_);
-  LoopState& state = states_[static_cast<std::size_t>(partition.value)];
-  if (!state.problem.empty()) logging::info("partition {} goes on", partition.value);
-  state = {"", false, mark.value_or(state.mark), mark.has_value()};
-  show_waiting();
+  for (auto& [partition, worker] : workers_)
+    if (!std::binary_search(wanted.begin(), wanted.end(), partition)) worker->ask_to_stop();
+  std::erase_if(workers_, [](const auto& entry) {
+    return entry.second->was_asked_to_stop() && entry.second->has_ended();
+  });
+  bool is_settled = true;
+  for (Partition partition : wanted) {
+    auto& worker = workers_[partition];
+    if (!worker)
+      worker = std::make_unique<PartitionWorker>(partition, options_, log_, *membership_, sink_,
+                                                 clock_, metrics_);
+    is_settled = is_settled && !worker->was_asked_to_stop();
+  }
+  held_partitions_.set(static_cast<double>(wanted.size()));
+  return is_settled;
 }
 
-void Processor::report_problem(Partition partition, const std::string& problem) {
+void Processor::note_group(const Status& waited) {
+  std::string problem = waited ? "" : waited.error().message;
   MutexLock lock(mutex_);
-  LoopState& state = states_[static_cast<std::size_t>(partition.value)];
-  state.problem = problem;
-  state.is_current = false;
-  show_waiting();
+  if (problem == group_problem_) return;
+  if (!problem.empty()) logging::warning("{}: the group of processors: {}", sink_.name, problem);
+  group_problem_ = std::move(problem);
 }
 
-void Processor::stop_reporting(Partition partition, const std::string& problem) {
+std::vector<Processor::Held> Processor::held() const {
   MutexLock lock(mutex_);
-  LoopState& state = states_[static_cast<std::size_t>(partition.value)];
-  state.problem = problem;
-  state.has_stopped = true;
-  show_waiting();
-}
-
-void Processor::show_waiting() {
-  auto waiting = std::count_if(states_.begin(), states_.end(),
-                               [](const LoopState& state) { return !state.problem.empty(); });
-  waiting_.set(static_cast<double>(waiting));
+  std::vector<Held> held;
+  for (const auto& [partition, worker] : workers_) held.push_back({partition, worker->progress()});
+  return held;
 }
 
 Health Processor::health() const {
-  MutexLock lock(mutex_);
   Health health;
-  for (const LoopState& state : states_) {
-    if (state.problem.empty()) continue;
+  auto add = [&health](const std::string& problem) {
+    if (problem.empty()) return;
     health.is_writing = false;
-    health.has_stopped = health.has_stopped || state.has_stopped;
-    health.problem = state.problem;
+    health.problem = problem;
+  };
+  {
+    MutexLock lock(mutex_);
+    add(group_problem_);
+  }
+  for (const Held& held : held()) {
+    add(held.progress.problem);
+    health.has_stopped = health.has_stopped || held.progress.has_stopped;
   }
   return health;
 }
 
-std::vector<std::int64_t> Processor::lag_records() const {
+void Processor::look_at_log() {
+  auto partitions = held();
+  if (!partitions.empty()) is_log_away_ = !log_.end(partitions.front().partition);
+}
+
+std::int64_t Processor::lag_of(const Held& held) const {
+  Result<Offset> end = fail(Code::unavailable, "the log is away");
+  if (!is_log_away_) end = log_.end(held.partition);
   MutexLock lock(mutex_);
-  std::vector<std::int64_t> lags;
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    auto end = log_.end(Partition{static_cast<std::int32_t>(i)});
-    lags.push_back(end ? end->value - states_[i].mark.value : 0);
-  }
+  Offset& known = ends_[held.partition];
+  if (end) known = *end;
+  return std::max<std::int64_t>(known.value - held.progress.mark.value, 0);
+}
+
+std::vector<Lag> Processor::lags() const {
+  std::vector<Lag> lags;
+  for (const Held& held : held()) lags.push_back({held.partition, lag_of(held)});
   return lags;
 }
 
 bool Processor::has_caught_up() const {
-  std::vector<std::int64_t> lags = lag_records();
-  MutexLock lock(mutex_);
-  for (std::size_t i = 0; i < states_.size(); ++i)
-    if (lags[i] > 0 || !states_[i].is_current) return false;
-  return true;
+  auto partitions = held();
+  return std::all_of(partitions.begin(), partitions.end(), [this](const Held& held) {
+    return held.progress.is_current && lag_of(held) == 0;
+  });
 }
 
 // A partition that has stopped comes no further, however long one waits.
 bool Processor::has_settled() const {
-  std::vector<std::int64_t> lags = lag_records();
-  MutexLock lock(mutex_);
-  for (std::size_t i = 0; i < states_.size(); ++i)
-    if ((lags[i] > 0 || !states_[i].is_current) && !states_[i].has_stopped) return false;
-  return true;
+  auto partitions = held();
+  return std::all_of(partitions.begin(), partitions.end(), [this](const Held& held) {
+    return held.progress.has_stopped || (held.progress.is_current && lag_of(held) == 0);
+  });
 }
 
 bool Processor::catch_up(milliseconds patience) {
   auto deadline = clock_.monotonic() + patience;
-  while (!has_settled() && clock_.monotonic() < deadline) clock_.sleep_for(kStopPoll);
+  while (!has_settled() && clock_.monotonic() < deadline) clock_.sleep_for(kPoll);
   return has_caught_up();
 }
 

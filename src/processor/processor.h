@@ -1,7 +1,9 @@
-// Stage 2: the log to the warehouse. Owns one thread a partition.
+// Stage 2: the log to one sink. Owns one thread a partition it holds, and one that follows
+// which these are.
 #pragma once
+#include <atomic>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -10,18 +12,10 @@
 #include "base/metrics.h"
 #include "base/mutex.h"
 #include "log/log.h"
-#include "processor/partition_loop.h"
-#include "warehouse/warehouse.h"
+#include "processor/partition_worker.h"
+#include "processor/sink.h"
 
 namespace tillrace::processor {
-
-struct ProcessorOptions {
-  BatchLimits batch;
-  TimeZone shop;
-  // Pauses after failures double from the first to the longest.
-  int first_pause_ms = 50;
-  int longest_pause_ms = 5'000;
-};
 
 // How it goes, for /readyz and `status`.
 struct Health {
@@ -30,56 +24,71 @@ struct Health {
   std::string problem;  // the last failure, while it lasts
 };
 
-// Each partition's loop goes on by itself whatever happens to PostgreSQL: it waits, brings a
-// private server back, reads its mark again. Only when log and mark contradict each other (corrupt)
-// does a loop stop, loudly; a person must look.
+struct Lag {
+  Partition partition;
+  std::int64_t records;  // in the log, and not in the sink
+  auto operator<=>(const Lag&) const = default;
+};
+
+// Any number of processes may work on one topic and one store. Each holds the partitions that
+// its membership says, and each partition goes on by itself (PartitionWorker). Two processes that
+// hold one partition for a while take nothing from each other but time: the sink's mark lets one of
+// two batches in.
 //
-// Thread-safe. What it borrows outlives it. The destructor finishes the batch in hand and joins.
+// Thread-safe. What it borrows outlives it. The destructor finishes the batches in hand, leaves the
+// group and joins.
 class Processor {
  public:
-  Processor(ProcessorOptions options, log::Log& log, warehouse::Warehouse& warehouse, Clock& clock,
-            Metrics& metrics);
+  // Begins with the partitions that `membership`, of the group that has the sink's name, holds
+  // already.
+  Processor(ProcessorOptions options, SinkKind sink, log::Log& log,
+            std::unique_ptr<log::Membership> membership, Clock& clock, Metrics& metrics);
   ~Processor();
   Processor(const Processor&) = delete;
   Processor& operator=(const Processor&) = delete;
 
+  const std::string& sink() const { return sink_.name; }
+  // Of the partitions held, and of the group.
   Health health() const;
-  // By partition: records in the log that are not in the warehouse.
-  std::vector<std::int64_t> lag_records() const;
-  // Waits until every record that is in the log is in the warehouse: true; false when `patience`
-  // was over first, or what is missing belongs to a partition that has stopped.
+  // Of the partitions held, ascending. What other processes hold they tell themselves. Asks the log
+  // where it ends; while that cannot say, by the ends it told last.
+  std::vector<Lag> lags() const;
+  // Waits until every record of the partitions held is in the sink: true; false when
+  // `patience` was over first, or what is missing belongs to a partition that has stopped.
   bool catch_up(std::chrono::milliseconds patience);
-  // Finishes the batch in hand. Later calls do nothing.
+  // Finishes the batches in hand. Later calls do nothing.
   void stop();
 
  private:
-  struct LoopState {
-    std::string problem;
-    bool has_stopped = false;
-    Offset mark;              // as last known
-    bool is_current = false;  // false: the warehouse must be asked again what its mark is
+  struct Held {
+    Partition partition;
+    Progress progress;
   };
 
-  void run(Partition partition, const std::stop_token& stop);
-  // False when the loop is to end.
-  bool survive(Partition partition, const Error& error, int& pause_ms, PartitionLoop& loop,
-               const std::stop_token& stop);
-  void report(Partition partition, std::optional<Offset> mark);
-  void report_problem(Partition partition, const std::string& problem);
-  void stop_reporting(Partition partition, const std::string& problem);
-  void show_waiting() REQUIRES(mutex_);
-  bool has_settled() const;
+  void follow(const std::stop_token& stop);
+  bool adopt(const std::vector<Partition>& wanted);
+  void note_group(const Status& waited);
+  bool is_working() const;
+  std::vector<Held> held() const;
+  void look_at_log();
+  std::int64_t lag_of(const Held& held) const;
   bool has_caught_up() const;
+  bool has_settled() const;
 
-  ProcessorOptions options_;
+  const ProcessorOptions options_;
+  const SinkKind sink_;
   log::Log& log_;
-  warehouse::Warehouse& warehouse_;
+  const std::unique_ptr<log::Membership> membership_;
   Clock& clock_;
   Metrics& metrics_;
-  Gauge waiting_ GUARDED_BY(mutex_);
+  Gauge held_partitions_;
   mutable Mutex mutex_;
-  std::vector<LoopState> states_ GUARDED_BY(mutex_);
-  std::vector<std::jthread> threads_;  // last: they end before what they use
+  std::map<Partition, std::unique_ptr<PartitionWorker>> workers_ GUARDED_BY(mutex_);
+  std::string group_problem_ GUARDED_BY(mutex_);
+  mutable std::map<Partition, Offset> ends_ GUARDED_BY(mutex_);  // as the log told last
+  // A log that does not answer makes everybody wait who asks, so only the follower does.
+  std::atomic<bool> is_log_away_ = false;
+  std::jthread follower_;  // last: it ends before what it uses
 };
 
 }  // namespace tillrace::processor

@@ -5,11 +5,11 @@
 
 #include "log/log_testing.h"
 #include "processor/partition_loop.h"
+#include "processor/warehouse_sink.h"
 #include "warehouse/batch_for_tests.h"
 
 namespace tillrace::processor {
 
-using log::ScratchFolder;
 using log::World;
 using warehouse::ask;
 using warehouse::eventually;
@@ -50,11 +50,12 @@ class LogToWarehouse : public testing::Test {
   }
   std::string ask(const std::string& sql) { return warehouse::ask(connection_, sql); }
   std::string line_count() { return ask("select count(*) from shop.invoice_line"); }
-  void set_mark(std::int64_t next, const std::string& log_id, int partition = 0) {
+  void set_mark(std::int64_t next, const std::string& log_id, int partition = 0,
+                const std::string& topic = "events") {
     Status set = connection_.execute(
         fmt::format("insert into stream.checkpoint (topic, partition, log_id, next_offset) "
-                    "values ('events', {}, '{}', {})",
-                    partition, log_id, next));
+                    "values ('{}', {}, '{}', {})",
+                    topic, partition, log_id, next));
     ASSERT_TRUE(set) << set.error().message;
   }
 
@@ -62,6 +63,7 @@ class LogToWarehouse : public testing::Test {
   World world_;
   std::unique_ptr<log::Log> log_;
   TestDatabase database_;
+  warehouse::Warehouse reached_{database_.url(), nullptr};
   warehouse::Connection connection_ = database_.connect();
   int next_invoice_ = 536'365;
 };

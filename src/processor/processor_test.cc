@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "base/thread.h"
 #include "processor/processor_for_tests.h"
+#include "processor/warehouse_sink.h"
 
 namespace tillrace::processor {
 namespace {
@@ -31,9 +34,10 @@ class ProcessorTest : public LogToWarehouse {
     EXPECT_TRUE(opened) << opened.error().message;
     if (opened) warehouse_ = std::move(*opened);
   }
+  std::unique_ptr<log::Membership> join() { return log_->join("warehouse").value(); }
   std::unique_ptr<Processor> start() {
-    return std::make_unique<Processor>(quick_options(), *log_, *warehouse_, world_.clock,
-                                       world_.metrics);
+    return std::make_unique<Processor>(quick_options(), warehouse_sink(*log_, *warehouse_), *log_,
+                                       join(), world_.clock, world_.metrics);
   }
   bool writer_waits() {
     return eventually([&] {
@@ -63,7 +67,7 @@ TEST_F(ProcessorTest, WritesWhatIsThereAndWhatComes) {
   append_events(1);
   ASSERT_TRUE(processor->catch_up(kLong));
   EXPECT_EQ(counts(), "151|151|0|0|0");
-  EXPECT_EQ(processor->lag_records(), std::vector<std::int64_t>{0});
+  EXPECT_EQ(processor->lags(), (std::vector<Lag>{{{0}, 0}}));
   EXPECT_TRUE(processor->health().is_writing);
   EXPECT_EQ(processor->health().problem, "");
 }
@@ -73,7 +77,7 @@ TEST_F(ProcessorTest, CatchUpTellsWhenTheTimeWasTooShort) {
   ASSERT_TRUE(connection_.execute("begin; lock table shop.invoice in share mode"));
   auto processor = start();
   EXPECT_FALSE(processor->catch_up(milliseconds{150}));
-  EXPECT_EQ(processor->lag_records(), std::vector<std::int64_t>{10});
+  EXPECT_EQ(processor->lags(), (std::vector<Lag>{{{0}, 10}}));
   ASSERT_TRUE(connection_.execute("commit"));
   EXPECT_TRUE(processor->catch_up(kLong));
 }
@@ -106,11 +110,50 @@ TEST_F(ProcessorTest, AContradictionStopsItLoudlyAndForGood) {
   Health health = processor->health();
   EXPECT_FALSE(health.is_writing);
   EXPECT_THAT(health.problem, HasSubstr("9"));
-  EXPECT_EQ(world_.metric("tillrace_processor_waiting"), 1);
+  EXPECT_EQ(world_.metric("tillrace_processor_waiting{sink=\"warehouse\"}"), 1);
   append_events(20);
   EXPECT_FALSE(processor->catch_up(milliseconds{100}));
   EXPECT_TRUE(processor->health().has_stopped) << "though the log reaches the mark now";
   EXPECT_EQ(line_count(), "0");
+}
+
+TEST_F(ProcessorTest, FlushedMarksAreThoseOfTheWarehouse) {
+  append_events(7);
+  auto processor = start();
+  ASSERT_TRUE(processor->catch_up(kLong));
+  EXPECT_EQ(flushed_marks(*log_, *warehouse_).value(), std::vector<Offset>{{7}});
+}
+
+TEST_F(FourPartitionsTest, APartitionThatTheWarehouseHasNotSeenHasTheMarkZero) {
+  append_events(200);
+  set_mark(3, log_->id(), 2);
+  std::unique_ptr<Processor> processor;
+  auto other = database_.connect();
+  ASSERT_TRUE(other.execute("begin; lock table shop.invoice in share mode"));  // none is written
+  processor = start();
+  auto marks = flushed_marks(*log_, *warehouse_);
+  ASSERT_TRUE(marks) << marks.error().message;
+  EXPECT_EQ(*marks, (std::vector<Offset>{{0}, {0}, {3}, {0}}));
+  ASSERT_TRUE(other.execute("commit"));
+}
+
+TEST_F(ProcessorTest, FlushedMarksOfAnotherLogAreCorrupt) {
+  set_mark(0, "0190e6a8-0000-7000-8000-000000000002");
+  EXPECT_EQ(flushed_marks(*log_, *warehouse_).error().code, Code::corrupt);
+}
+
+TEST_F(ProcessorTest, AFlushedMarkBeyondTheLogsEndIsCorrupt) {
+  append_events(5);
+  set_mark(6, log_->id());
+  auto marks = flushed_marks(*log_, *warehouse_);
+  ASSERT_FALSE(marks);
+  EXPECT_EQ(marks.error().code, Code::corrupt);
+  EXPECT_THAT(marks.error().message, HasSubstr("is 6, and the log ends at 5"));
+}
+
+TEST_F(ProcessorTest, AFlushedMarkOfAPartitionThatIsNotThereIsRefused) {
+  set_mark(0, log_->id(), 3);
+  EXPECT_EQ(flushed_marks(*log_, *warehouse_).error().code, Code::not_found);
 }
 
 TEST_F(FourPartitionsTest, EachPartitionIsWrittenOnce) {
@@ -130,15 +173,15 @@ TEST_F(FourPartitionsTest, APartitionThatStopsLeavesTheOthersAtWork) {
   std::int64_t of_two = log_->end(Partition{2})->value;
   EXPECT_GT(of_two, 0);
   EXPECT_TRUE(eventually([&] { return line_count() == std::to_string(200 - of_two); }));
-  EXPECT_EQ(world_.metric("tillrace_processor_waiting"), 1);
+  EXPECT_EQ(world_.metric("tillrace_processor_waiting{sink=\"warehouse\"}"), 1);
   EXPECT_FALSE(processor->catch_up(milliseconds{50}));
 }
 
 TEST_F(FourPartitionsTest, TwoProcessorsAtOnceWriteEachRecordOnce) {
   auto first = start();
   Metrics metrics;
-  auto second =
-      std::make_unique<Processor>(quick_options(), *log_, *warehouse_, world_.clock, metrics);
+  auto second = std::make_unique<Processor>(quick_options(), warehouse_sink(*log_, *warehouse_),
+                                            *log_, join(), world_.clock, metrics);
   for (int i = 0; i < 20; ++i) append_events(40);
   EXPECT_TRUE(eventually([&] { return line_count() == "800"; }));
   EXPECT_FALSE(first->health().has_stopped);
@@ -177,8 +220,9 @@ class ProcessorAndServerTest : public testing::Test {
     auto opened = warehouse::Warehouse::open(options, world_.clock, world_.random);
     ASSERT_TRUE(opened) << opened.error().message;
     warehouse_ = std::move(*opened);
-    processor_ = std::make_unique<Processor>(quick_options(), *log_, *warehouse_, world_.clock,
-                                             world_.metrics);
+    processor_ =
+        std::make_unique<Processor>(quick_options(), warehouse_sink(*log_, *warehouse_), *log_,
+                                    log_->join("warehouse").value(), world_.clock, world_.metrics);
   }
   void expect_each_once(int count) {
     // A killed server may answer a little longer, and then take back what it was last given.
@@ -209,9 +253,11 @@ class ProcessorAndServerTest : public testing::Test {
 TEST_F(ProcessorAndServerTest, AForeignServerThatGoesIsWaitedForAndSaidSo) {
   warehouse::TestFolder folder;
   warehouse::copy_template_cluster(folder / "postgres");
+  // Ports of its own: it must come back where it was, whatever tests run beside this one.
+  SeededRandom random(static_cast<std::uint64_t>(::getpid()));
   auto start_server = [&] {
     auto started = warehouse::Cluster::start(warehouse::test_options(folder / "postgres"),
-                                             world_.clock, world_.random);
+                                             world_.clock, random);
     EXPECT_TRUE(started) << started.error().message;
     return std::move(*started);
   };
@@ -227,14 +273,17 @@ TEST_F(ProcessorAndServerTest, AForeignServerThatGoesIsWaitedForAndSaidSo) {
   ASSERT_TRUE(eventually([&] { return !processor_->health().is_writing; }));
   EXPECT_FALSE(processor_->health().has_stopped);
   EXPECT_NE(processor_->health().problem, "");
-  EXPECT_EQ(world_.metric("tillrace_processor_waiting"), 1);
+  EXPECT_EQ(world_.metric("tillrace_processor_waiting{sink=\"warehouse\"}"), 1);
   EXPECT_FALSE(processor_->catch_up(milliseconds{100}));
-  EXPECT_EQ(processor_->lag_records(), std::vector<std::int64_t>{60});
+  EXPECT_EQ(processor_->lags(), (std::vector<Lag>{{{0}, 60}}));
+  EXPECT_EQ(flushed_marks(*log_, *warehouse_).error().code, Code::unavailable);
 
   server.reset();
   server = start_server();
   expect_each_once(120);
-  EXPECT_EQ(world_.metric("tillrace_processor_waiting"), 0);
+  // Rows are visible a moment before the loop says so.
+  EXPECT_TRUE(eventually(
+      [&] { return world_.metric("tillrace_processor_waiting{sink=\"warehouse\"}") == 0; }));
   processor_.reset();
 }
 
@@ -256,6 +305,31 @@ TEST_F(ProcessorAndServerTest, APrivateServerThatIsKilledIsBroughtBack) {
     }
     expect_each_once(events);
   }
+  processor_.reset();
+  warehouse_.reset();
+}
+
+TEST_F(ProcessorAndServerTest, APrivateServerThatCannotStartForAWhileIsBroughtBackWhenItCan) {
+  warehouse::TestFolder folder;
+  warehouse::copy_template_cluster(folder / "postgres");
+  warehouse::WarehouseOptions options;
+  options.cluster = warehouse::test_options(folder / "postgres");
+  open(options);
+  append_events(40);
+  expect_each_once(40);
+  auto facts = warehouse::Cluster::find(folder / "postgres");
+  ASSERT_TRUE(facts) << facts.error().message;
+  auto local_conf = facts->log_file.parent_path() / "local.conf";
+  std::ofstream(local_conf) << "no_such_setting = on\n";
+  ASSERT_EQ(::kill(facts->server_pid, SIGKILL), 0);
+  append_events(40);
+  EXPECT_TRUE(eventually([&] {
+    auto words = read_file(facts->log_file);
+    return words && words->find("no_such_setting") != std::string::npos;
+  }));
+  EXPECT_FALSE(processor_->health().is_writing);
+  std::filesystem::remove(local_conf);
+  expect_each_once(80);
   processor_.reset();
   warehouse_.reset();
 }

@@ -56,15 +56,31 @@ class ApplyBatchTest : public BatchTest {
     })) << sql;
     return thread;
   }
+  // `batch` meets what `session` has written and not committed yet: nothing of it is written, no
+  // line is blamed, and the second time it goes in.
+  void expect_conflict(Connection& session, const Batch& batch, const std::string& second_time) {
+    std::string answer;
+    auto writing = named_thread(
+        "writer", [&](const std::stop_token&) { answer = told(writer_.apply(batch)); });
+    EXPECT_TRUE(eventually([&] {
+      return ask("select count(*) from pg_stat_activity where datname = current_database() and "
+                 "wait_event_type = 'Lock'") == "1";
+    }));
+    ASSERT_TRUE(session.execute("commit"));
+    writing.join();
+    EXPECT_THAT(answer, testing::StartsWith("conflict: "));
+    EXPECT_EQ(writer_.refusal(), std::nullopt);
+    EXPECT_EQ(apply(batch), second_time);
+  }
 };
 
 TEST_F(ApplyBatchTest, APersonInPsqlCanWriteABatch) {
   Connection session = database_.connect();
   stage(session, 0);
+  ASSERT_TRUE(session.execute(
+      "call stream.prepare_rejected(); insert into pg_temp.incoming_rejected values "
+      "('events', 0, 1, gen_random_uuid(), now(), 'no JSON'::bytea, 'because')"));
   EXPECT_EQ(warehouse::ask(session, apply_call(0, 2, ", p_rejected => 1")), "1|0|0");
-  ASSERT_TRUE(
-      session.execute("insert into stream.rejected values ('events', 0, 1, gen_random_uuid(), "
-                      "now(), 'no JSON'::bytea, 'because')"));
   ASSERT_TRUE(session.execute("commit"));
   EXPECT_EQ(ask("select next_offset, inserted, rejected from stream.progress()"), "2|1|1");
   EXPECT_EQ(ask("select total_spend from shop.customer_spend('17850')"), "15.30");
@@ -192,6 +208,40 @@ TEST_F(ApplyBatchTest, ABatchThatComesDuringADeletionWaitsAndPutsTheRowBack) {
   writing.join();
   EXPECT_EQ(answer, "1 0 0 0");
   EXPECT_EQ(faults(connection_), "");
+}
+
+// Other clients of Kafka may spread an invoice, or repeat an event, over partitions; and two
+// writers then meet in rows that neither could see when it looked.
+TEST_F(ApplyBatchTest, AnInvoiceThatAnotherPartitionAddsMeanwhileIsAConflictAndNoRefusal) {
+  TestSource second(1);
+  ASSERT_EQ(apply(second.batch({Sale{.invoice_no = "1"}})), "1 0 0 0");  // and the names with it
+  Connection session = database_.connect();
+  stage(session, 0);
+  ASSERT_EQ(warehouse::ask(session, apply_call(0, 1)), "1|0|0");
+  expect_conflict(session, second.batch({Sale{}}), "1 0 0 0");
+  EXPECT_EQ(ask("select count(*), max(part) from shop.invoice"), "2|1");
+}
+
+TEST_F(ApplyBatchTest, AnEventThatAnotherPartitionAddsMeanwhileIsAConflictAndNoRefusal) {
+  TestSource second(1);
+  ASSERT_EQ(apply(second.batch({Sale{.line_no = 9}})), "1 0 0 0");
+  Connection session = database_.connect();
+  stage(session, 0);
+  ASSERT_TRUE(session.execute(fmt::format("update incoming set event_id = '{}'",
+                                          to_string(derived_event_id("536365", 1)))));
+  ASSERT_EQ(warehouse::ask(session, apply_call(0, 1)), "1|0|0");
+  expect_conflict(session, second.batch({Sale{}}), "0 1 0 0");
+  EXPECT_EQ(line_count(), "2");
+}
+
+TEST_F(ApplyBatchTest, AHeadThatAnotherPartitionsLineStillNeedsIsAConflictAndNoRefusal) {
+  TestSource second(1);
+  ASSERT_EQ(apply(second.batch({Sale{}})), "1 0 0 0");
+  Connection session = database_.connect();
+  stage(session, 0);
+  ASSERT_EQ(warehouse::ask(session, apply_call(0, 1)), "1|0|0");
+  expect_conflict(session, second.batch({Sale{.date = "2010-12-02T09:00"}}), "0 1 0 0");
+  EXPECT_EQ(ask("select count(*) from shop.invoice"), "2");
 }
 
 TEST_F(ApplyBatchTest, TheReportsCanBeMadeAnewAtAnyTime) {

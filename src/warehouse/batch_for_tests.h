@@ -55,7 +55,8 @@ class TestSource {
     for (const std::string& value : rejected) {
       EventId id = file_event_id("rejected", static_cast<std::uint64_t>(made.to.value));
       UtcMicros at{1'600'000'000'000'000};
-      made.rejected.push_back({{made.to.value++}, id, at, value, "no JSON"});
+      made.rejected.push_back(
+          {{made.to.value++}, id, at, "", value, RejectedKind::not_json, "", "no JSON"});
     }
     end_ = made.to;
     return made;

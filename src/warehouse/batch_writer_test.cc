@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <latch>
+#include <limits>
 
 #include "base/thread.h"
 #include "warehouse/batch_for_tests.h"
@@ -21,13 +22,13 @@ class BatchWriterTest : public BatchTest {
         "select invoice_no, line_no, quantity, unit_price, invoiced_at at time zone 'UTC', "
         "customer_id, country from shop.transaction order by 1, 2");
   }
-  Result<Offset> known_mark(const std::string& log_id = kLogId) {
+  Result<std::optional<Offset>> known_mark(const std::string& log_id = kLogId) {
     return writer_.mark("events", Partition{0}, log_id);
   }
 };
 
 TEST_F(BatchWriterTest, WritesLinesAggregatesAndMarkTogether) {
-  ASSERT_EQ(known_mark().value(), Offset{0});
+  ASSERT_EQ(known_mark().value(), std::nullopt);
   EXPECT_EQ(apply({Sale{}, Sale{.line_no = 2, .stock_code = "71053", .price = "3.39"},
                    Sale{.invoice_no = "C536379", .quantity = -1, .customer = {}}}),
             "3 0 0 0");
@@ -67,14 +68,33 @@ TEST_F(BatchWriterTest, AnotherLogIsCorruptionAndNothingIsWritten) {
 
 TEST_F(BatchWriterTest, PartitionsAndTopicsHaveTheirOwnMarks) {
   ASSERT_EQ(apply({Sale{}, Sale{.line_no = 2}}), "2 0 0 0");
-  EXPECT_EQ(writer_.mark("events", Partition{1}, kLogId).value(), Offset{0});
-  EXPECT_EQ(writer_.mark("other", Partition{0}, kOtherLogId).value(), Offset{0});
+  EXPECT_EQ(writer_.mark("events", Partition{1}, kLogId).value(), std::nullopt);
+  EXPECT_EQ(writer_.mark("other", Partition{0}, kOtherLogId).value(), std::nullopt);
   TestSource second(1);
   EXPECT_EQ(apply(second.batch({Sale{.invoice_no = "2"}})), "1 0 0 0");
   EXPECT_EQ(ask("select partition, next_offset from stream.checkpoint order by 1"), "0|2\n1|1");
   EXPECT_EQ(ask("select count(*) from report.product_sales_part"), "2")
       << "each adds to its own rows";
   EXPECT_EQ(ask("select lines from report.product_sales"), "3");
+}
+
+TEST_F(BatchWriterTest, ALogWithoutItsBeginningIsBegunWhereItStarts) {
+  ASSERT_TRUE(writer_.begin_at("events", Partition{0}, kLogId, Offset{40}));
+  EXPECT_EQ(known_mark().value(), Offset{40});
+  EXPECT_THAT(apply({Sale{}}), StartsWith("conflict: ")) << "0 is not where it begins";
+  ASSERT_TRUE(writer_.begin_at("events", Partition{0}, kLogId, Offset{50}));
+  EXPECT_EQ(known_mark().value(), Offset{40}) << "a mark that is there stays";
+  Batch batch = TestSource().batch({Sale{}});
+  batch.from = Offset{40};
+  batch.to = Offset{41};
+  EXPECT_EQ(apply(batch), "1 0 0 0");
+}
+
+// As when a crash of the server has taken the mark: its first batches went with it.
+TEST_F(BatchWriterTest, ABatchThatGoesOnWhereNothingIsKnownIsAConflict) {
+  (void)source_.batch({Sale{}});
+  EXPECT_THAT(apply({Sale{.line_no = 2}}), StartsWith("conflict: "));
+  EXPECT_EQ(line_count(), "0");
 }
 
 TEST_F(BatchWriterTest, OfTwoWritersOfTheSameBatchOneCommits) {
@@ -294,6 +314,18 @@ TEST_F(BatchWriterTest, RejectedRecordsLieBesideTheLinesByteForByte) {
             "3||0|no JSON|2020-09-13 12:26:40\n4|7b225175616e|17|no JSON|2020-09-13 12:26:40\n"
             "5|5c5c5c5c5c5c|100000|no JSON|2020-09-13 12:26:40");
   EXPECT_EQ(ask("select rejected from stream.checkpoint"), "5");
+}
+
+TEST_F(BatchWriterTest, ARejectedRecordOfAnyTimeIsTaken) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
+  Batch batch = source_.batch({}, {"a", "b", "c", "d"});
+  const std::int64_t times[] = {kLeast, -8'000'000'000'000'000'000, 253'402'300'800'000'000, kMost};
+  for (std::size_t i = 0; i < 4; ++i) batch.rejected[i].received_at.value = times[i];
+  EXPECT_EQ(apply(batch), "0 0 0 4");
+  EXPECT_EQ(ask("select received_at at time zone 'UTC' from stream.rejected order by \"offset\""),
+            "1970-01-01 00:00:00\n1970-01-01 00:00:00\n9999-12-31 23:59:59.999999\n"
+            "9999-12-31 23:59:59.999999");
 }
 
 TEST_F(BatchWriterTest, ABatchOfRejectedRecordsAloneMovesTheMark) {

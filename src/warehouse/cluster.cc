@@ -82,6 +82,7 @@ class Cluster::Impl {
   Status stop_server(pid_t pid) REQUIRES(work_);
   Status take_over() REQUIRES(work_);
   void remember(Server server) EXCLUDES(state_);
+  void forget_process() EXCLUDES(state_);
 
   const ClusterOptions options_;
   const ClusterHome home_;
@@ -105,6 +106,12 @@ Server Cluster::Impl::server() const {
 void Cluster::Impl::remember(Server server) {
   MutexLock lock(state_);
   server_ = std::move(server);
+}
+
+// Where it listened stays: that is where it is looked for until it is up again.
+void Cluster::Impl::forget_process() {
+  MutexLock lock(state_);
+  server_.pid = 0;
 }
 
 std::string Cluster::Impl::url(std::string_view database) const {
@@ -226,7 +233,7 @@ Status Cluster::Impl::take_over() {
     Result<bool> adopted = adopt(deadline);
     if (!adopted) return fail(adopted.error());
     if (*adopted) return {};
-    remember({});
+    forget_process();
     Result<Fd> lock = claim();
     if (!lock) return fail(lock.error());
     last = start_server(std::move(*lock), deadline);

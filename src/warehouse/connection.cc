@@ -84,6 +84,8 @@ struct Connection::Impl {
   OwnedConnection session;
   ConnectionOptions options;
   std::string sqlstate;
+  std::string words;       // of the failure that sqlstate is of
+  std::string constraint;  // and of the same
   std::unordered_map<std::string, Statement> statements;
   std::uint64_t names_given = 0;
   std::size_t unflushed_bytes = 0;
@@ -93,6 +95,8 @@ struct Connection::Impl {
 
   tl::unexpected<Error> failed(SessionError error) {
     sqlstate = std::move(error.sqlstate);
+    words = std::move(error.words);
+    constraint = std::move(error.constraint);
     return fail(std::move(error.error));
   }
   tl::unexpected<Error> call_failed() { return failed(call_error(pg())); }
@@ -101,9 +105,12 @@ struct Connection::Impl {
   void leave_copy(const PGresult* result);
   Status forget_statements();
   Status prepare(const std::string& sql, Statement& statement);
+  Status make_ready(const std::string& sql);
   Status send(const std::string& sql, std::span<const std::optional<std::string>> params);
   Result<OwnedResult> run(const std::string& sql,
                           std::span<const std::optional<std::string>> params);
+  Result<OwnedResult> run_and_commit(const std::string& sql,
+                                     std::span<const std::optional<std::string>> params);
   bool plan_was_stale(const std::string& sql);
   Status apply_settings();
 };
@@ -158,35 +165,59 @@ Status Connection::Impl::prepare(const std::string& sql, Statement& statement) {
   return {};
 }
 
-Status Connection::Impl::send(const std::string& sql,
-                              std::span<const std::optional<std::string>> params) {
-  std::vector<const char*> values = pointers(params);
-  int count = static_cast<int>(params.size());
+// Prepares a statement that comes again, and makes room for it.
+Status Connection::Impl::make_ready(const std::string& sql) {
   bool full = statements.size() >= options.max_prepared_statements && !statements.contains(sql);
   if (full && PQtransactionStatus(pg()) != PQTRANS_INERROR) {
     if (Status forgotten = forget_statements(); !forgotten) return forgotten;
     full = options.max_prepared_statements == 0;
   }
-  int sent = 0;
-  if (!full) {
-    Statement& statement = statements[sql];
-    if (++statement.uses > 1 && statement.name.empty()) {
-      if (Status prepared = prepare(sql, statement); !prepared) return prepared;
-    }
-    if (!statement.name.empty()) {
-      sent = PQsendQueryPrepared(pg(), statement.name.c_str(), count, values.data(), nullptr,
-                                 nullptr, 0);
-      return sent == 0 ? Status(call_failed()) : Status();
-    }
-  }
-  sent = PQsendQueryParams(pg(), sql.c_str(), count, nullptr, values.data(), nullptr, nullptr, 0);
+  if (full) return {};
+  Statement& statement = statements[sql];
+  if (++statement.uses > 1 && statement.name.empty()) return prepare(sql, statement);
+  return {};
+}
+
+Status Connection::Impl::send(const std::string& sql,
+                              std::span<const std::optional<std::string>> params) {
+  std::vector<const char*> values = pointers(params);
+  int count = static_cast<int>(params.size());
+  auto known = statements.find(sql);
+  int sent = known != statements.end() && !known->second.name.empty()
+                 ? PQsendQueryPrepared(pg(), known->second.name.c_str(), count, values.data(),
+                                       nullptr, nullptr, 0)
+                 : PQsendQueryParams(pg(), sql.c_str(), count, nullptr, values.data(), nullptr,
+                                     nullptr, 0);
   return sent == 0 ? Status(call_failed()) : Status();
 }
 
 Result<OwnedResult> Connection::Impl::run(const std::string& sql,
                                           std::span<const std::optional<std::string>> params) {
+  if (Status ready = make_ready(sql); !ready) return fail(ready.error());
   if (Status sent = send(sql, params); !sent) return fail(sent.error());
   return finish();
+}
+
+// By libpq's pipeline: the server passes over the commit when the statement fails.
+Result<OwnedResult> Connection::Impl::run_and_commit(
+    const std::string& sql, std::span<const std::optional<std::string>> params) {
+  if (Status ready = make_ready(sql); !ready) return fail(ready.error());
+  if (PQenterPipelineMode(pg()) == 0) return call_failed();
+  Status sent = send(sql, params);
+  if (sent && PQsendQueryParams(pg(), "commit", 0, nullptr, nullptr, nullptr, nullptr, 0) == 0)
+    sent = call_failed();
+  if (sent && PQpipelineSync(pg()) == 0) sent = call_failed();
+  if (!sent) return fail(sent.error());  // libpq has no memory, or the session is lost
+  auto rows = finish();
+  std::string why = sqlstate;
+  auto committed = finish();
+  while (OwnedResult end = next_result(pg(), options.answer_timeout_ms)) {
+    if (PQresultStatus(end.get()) == PGRES_PIPELINE_SYNC || PQstatus(pg()) == CONNECTION_BAD) break;
+  }
+  PQexitPipelineMode(pg());
+  if (rows && !committed) return fail(committed.error());
+  if (!rows) sqlstate = std::move(why);
+  return rows;
 }
 
 // The server has dropped the prepared statement (DISCARD, DEALLOCATE), or its tables have changed
@@ -252,6 +283,17 @@ Result<Rows> Connection::query(const std::string& sql,
   }
   if (!result) return fail(result.error());
   return Rows(result->release());
+}
+
+Result<Rows> Connection::query_and_commit(const std::string& sql,
+                                          std::span<const std::optional<std::string>> text_params) {
+  CHECK(!impl_->copying);
+  impl_->sqlstate.clear();
+  if (Status checked = check_texts(sql, text_params); !checked) return fail(checked.error());
+  Result<OwnedResult> result = impl_->run_and_commit(sql, text_params);
+  if (result) return Rows(result->release());
+  impl_->plan_was_stale(sql);  // it is prepared anew next time
+  return fail(result.error());
 }
 
 Status Connection::execute(const std::string& sql) {
@@ -378,6 +420,12 @@ TransactionStatus Connection::transaction_status() const {
 }
 
 std::string_view Connection::last_sqlstate() const { return impl_->sqlstate; }
+std::string_view Connection::last_words() const {
+  return impl_->sqlstate.empty() ? std::string_view() : impl_->words;
+}
+std::string_view Connection::last_constraint() const {
+  return impl_->sqlstate.empty() ? std::string_view() : impl_->constraint;
+}
 int Connection::server_version() const { return PQserverVersion(impl_->pg()); }
 
 ServerState probe_server(const std::string& url, int timeout_ms) {

@@ -107,6 +107,12 @@ class Connection {
   // cannot).
   Result<Rows> query(const std::string& sql,
                      std::span<const std::optional<std::string>> text_params = {});
+  // Runs the statement, and commits the open transaction if it succeeded. Both go out as one
+  // message, so the transaction ends whatever becomes of this process meanwhile: one that is
+  // stopped, or whose machine is gone, holds no lock in between. After a failure of the statement
+  // the transaction is still open.
+  Result<Rows> query_and_commit(const std::string& sql,
+                                std::span<const std::optional<std::string>> text_params = {});
   // Runs any number of statements, in one transaction unless the text itself begins and commits.
   // Stops at the first that fails.
   Status execute(const std::string& sql);
@@ -128,6 +134,11 @@ class Connection {
   // Of the last call that failed; empty when the server gave none (a lost connection), and after a
   // success.
   std::string_view last_sqlstate() const;
+  // The server's message and detail for the same call: these quote rows, so they go where the rows
+  // may go, and to no log line.
+  std::string_view last_words() const;
+  // The constraint that the same call broke, as "schema.name"; empty when it broke none.
+  std::string_view last_constraint() const;
   // Of the server, such as 150007 for 15.7.
   int server_version() const;
 

@@ -6,36 +6,15 @@
 // and takes its folder along; so it does when it is killed.
 #pragma once
 #include <fmt/format.h>
-#include <sys/file.h>
 
 #include <functional>
 
+#include "base/file_lock_for_tests.h"
 #include "warehouse/cluster_for_tests.h"
 #include "warehouse/migrate.h"
 #include "warehouse/sql_scripts.h"
 
 namespace tillrace::warehouse {
-
-// A file whose flock(2) is held while this lives; the kernel lets go of it with the process.
-class FileLock {
- public:
-  explicit FileLock(const std::filesystem::path& path, int kind = LOCK_EX)
-      : fd_(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644)) {
-    while (fd_ >= 0 && ::flock(fd_, kind) != 0 && errno == EINTR) {
-    }
-  }
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
-  ~FileLock() { ::close(fd_); }
-  // True when nobody else holds it, in whatever way.
-  static bool is_free(const std::filesystem::path& path) {
-    FileLock lock(path, LOCK_EX | LOCK_NB);
-    return lock.fd_ >= 0 && ::flock(lock.fd_, LOCK_EX | LOCK_NB) == 0;
-  }
-
- private:
-  int fd_;
-};
 
 class SharedServer {
  public:

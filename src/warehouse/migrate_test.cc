@@ -132,6 +132,22 @@ TEST_F(MigrateTest, AFailureInTheMiddleLeavesNothingBehindAndCanBeTriedAgain) {
   EXPECT_TRUE(migrate(connection_));
 }
 
+TEST_F(MigrateTest, RejectedRecordsFromBeforeTheirKindsStayAndGetThem) {
+  for (const auto& script : sql_migrations().first(3))
+    ASSERT_TRUE(connection_.execute(std::string(script.text))) << script.name;
+  ASSERT_TRUE(connection_.execute(
+      "insert into stream.rejected select 'events', 0, place, gen_random_uuid(), now(), 'x', "
+      "reason "
+      "from unnest(array['one JSON object (RFC 8259)', 'Quantity: an integer, got 1.5', "
+      "'InvoiceNo: 1 to 20; Quantity: x', 'Quantityish: x']) with ordinality as old(reason, "
+      "place)"));
+  std::string text(sql_migrations()[3].text);
+  Status migrated = connection_.execute(text);
+  ASSERT_TRUE(migrated) << migrated.error().message;
+  EXPECT_EQ(ask("select \"offset\", kind, field from stream.rejected order by 1"),
+            "1|not_json|~\n2|field|Quantity\n3|field|InvoiceNo\n4|not_json|~");
+}
+
 TEST_F(MigrateTest, AUserWithoutRightsIsRefusedWithTheServersWord) {
   std::string role = "weak_" + database_.name();
   ASSERT_TRUE(connection_.execute("create role " + role));

@@ -136,15 +136,23 @@ bool finish_handshake(PGconn* connection, int timeout_ms) {
   return true;
 }
 
+std::string diagnostic(const PGresult* result, int code) {
+  const char* text = PQresultErrorField(result, code);
+  return text == nullptr ? std::string() : one_line(text);
+}
+
 std::string diagnostics(const PGresult* result) {
-  auto field = [&](int code) {
-    const char* text = PQresultErrorField(result, code);
-    return text == nullptr ? std::string() : one_line(text);
-  };
+  auto field = [&](int code) { return diagnostic(result, code); };
   std::string message = field(PG_DIAG_MESSAGE_PRIMARY);
+  std::string hint = field(PG_DIAG_MESSAGE_HINT);
+  if (!hint.empty()) message += fmt::format("; hint: {}", hint);
+  // What tells where it went wrong without quoting rows, for this text goes to log lines and health
+  // pages: DETAIL quotes them, and CONTEXT does behind its first colon.
+  std::string where = field(PG_DIAG_CONTEXT);
+  if (!where.empty()) message += fmt::format("; where: {}", where.substr(0, where.find(':')));
   for (auto [code, label] :
-       {std::pair(PG_DIAG_MESSAGE_DETAIL, "detail"), std::pair(PG_DIAG_MESSAGE_HINT, "hint"),
-        std::pair(PG_DIAG_CONTEXT, "where")}) {
+       {std::pair(PG_DIAG_TABLE_NAME, "table"), std::pair(PG_DIAG_COLUMN_NAME, "column"),
+        std::pair(PG_DIAG_CONSTRAINT_NAME, "constraint")}) {
     std::string text = field(code);
     if (!text.empty()) message += fmt::format("; {}: {}", label, text);
   }
@@ -214,7 +222,16 @@ SessionError result_error(const PGresult* result, const PGconn* connection) {
     return own_error(connection, PQresultErrorMessage(result));
   std::string state = field;
   std::string message = fmt::format("postgresql: {} ({})", diagnostics(result), state);
-  return {{code_of_sqlstate(state), std::move(message)}, std::move(state)};
+  std::string detail = diagnostic(result, PG_DIAG_MESSAGE_DETAIL);
+  std::string words = diagnostic(result, PG_DIAG_MESSAGE_PRIMARY);
+  if (!detail.empty()) words += "; " + detail;
+  std::string constraint = diagnostic(result, PG_DIAG_CONSTRAINT_NAME);
+  if (!constraint.empty()) constraint = diagnostic(result, PG_DIAG_SCHEMA_NAME) + "." + constraint;
+  return {{code_of_sqlstate(state), std::move(message)},
+          std::move(state),
+          false,
+          std::move(words),
+          std::move(constraint)};
 }
 
 SessionError call_error(const PGconn* connection) {

@@ -27,6 +27,8 @@ struct SessionError {
   Error error;
   std::string sqlstate;
   bool timed_out = false;
+  std::string words = {};       // the server's message and detail, which may quote rows
+  std::string constraint = {};  // "schema.name" of the one that was broken
 };
 
 struct SessionOptions {

@@ -326,6 +326,11 @@ class WhileItRuns(InASandbox):
                          [o["invoice_no"] for o in orders])
         status = self.up.run("status", "--json").json()
         self.assertEqual(status["pid"], self.up.process.pid)
+        ends = {(t["topic"], t["partition"]): t["end"] for t in status["topics"]}
+        self.assertEqual(
+            status["lag"],
+            [{"sink": "warehouse", "topic": topic, "partition": partition, "mark": end, "end": end,
+              "lag_records": 0} for (topic, partition), end in ends.items()])
         self.assertEqual(self.up.run("doctor", "--json", expect=None).code in (0, 1), True)
 
     def test_tail_shows_the_log_from_the_beginning_or_what_comes(self):

@@ -21,9 +21,9 @@ def random_of(name):
 class Poster:
     """`tillrace post` in the background, at a rate; it tries again by itself."""
 
-    def __init__(self, up, data, events_per_s, batch):
-        self._out = up.box.path("post.json")
-        with open(self._out, "wb") as out, open(up.box.path("post.log"), "ab") as log:
+    def __init__(self, up, data, events_per_s, batch, name="post"):
+        self._out = up.box.path(f"{name}.json")
+        with open(self._out, "wb") as out, open(up.box.path(f"{name}.log"), "ab") as log:
             self._process = up.box.spawn(
                 [BINARY, "post", data.events, "--url", up.url, "--rate", str(events_per_s),
                  "--batch", str(batch), "--json", "--quiet"],

@@ -74,10 +74,12 @@ def run(box, *arguments, expect=0, env=None, stdin="", cwd=None, timeout_s=120, 
 
 
 class Up:
-    """`tillrace up`. Its standard error goes to a file, shown when something fails."""
+    """`tillrace up`, or another role of the program (`role`). Its standard error goes to a file,
+    shown when something fails."""
 
-    def __init__(self, box, name="data", listen="127.0.0.1:0", flags=(), env=None, binary=BINARY):
-        self.box, self.data, self.binary = box, box.path(name), binary
+    def __init__(self, box, name="data", listen="127.0.0.1:0", flags=(), env=None, binary=BINARY,
+                 role="up"):
+        self.box, self.data, self.binary, self.role = box, box.path(name), binary, role
         self.listen, self.flags, self.env = listen, list(flags), env
         self.log = box.path(f"{name}.up.log")
         self.process = None
@@ -94,7 +96,7 @@ class Up:
 
     def launch(self):
         with open(self.log, "ab") as log:
-            command = [self.binary, "up", "--data-dir", self.data, "--listen", self.listen]
+            command = [self.binary, self.role, "--data-dir", self.data, "--listen", self.listen]
             self.process = self.box.spawn(
                 [*command, *self.flags], env=environment(self.env), stdout=log, stderr=log
             )
@@ -109,7 +111,8 @@ class Up:
     def await_ready(self, timeout_s=60):
         def ready():
             if self.process.poll() is not None:
-                raise AssertionError(f"up ended with {self.process.returncode}:\n{self.said()}")
+                raise AssertionError(
+                    f"{self.role} ended with {self.process.returncode}:\n{self.said()}")
             answer = self.run("status", "--json", expect=None)
             if answer.code != 0:
                 return None
@@ -139,6 +142,7 @@ class Up:
 
     def run(self, command, *arguments, **options):
         options.setdefault("binary", self.binary)
+        options.setdefault("env", self.env)
         return run(self.box, command, *arguments, "--data-dir", self.data, **options)
 
     def sql(self, statement):
@@ -199,9 +203,13 @@ class Up:
         ]
         return sum(found) if found else None
 
+    def lag(self):
+        """Records in the log that the warehouse has not, of what this process reads."""
+        return sum(each["records"] for each in self.readiness()["lag"])
+
     def caught_up(self):
         ready = self.readiness()
-        return ready["warehouse"] == "writing" and not any(ready["lag_records"])
+        return ready["warehouse"] == "writing" and not any(each["records"] for each in ready["lag"])
 
     def await_lag_0(self, timeout_s=120):
         began = time.monotonic()

@@ -3,6 +3,8 @@
 import socket
 from typing import NamedTuple
 
+TCP_ESTABLISHED = 1  # netinet/tcp.h; the first byte of TCP_INFO
+
 
 class Answer(NamedTuple):
     status: int
@@ -22,11 +24,15 @@ def head_of(request_line, headers):
 
 def read_answer(connection, head_only=False):
     """One answer; None when the connection ends before there is one. To HEAD there is no body."""
-    received = b""
+    return read_one(connection, b"", head_only)[0]
+
+
+def read_one(connection, received, head_only=False):
+    """(the answer, what came after it), when `received` has been read before."""
     while b"\r\n\r\n" not in received:
         piece = connection.recv(65536)
         if not piece:
-            return None
+            return None, b""
         received += piece
     head, body = received.split(b"\r\n\r\n", 1)
     first, *fields = head.decode("latin-1").split("\r\n")
@@ -40,7 +46,8 @@ def read_answer(connection, head_only=False):
         if not piece:
             break
         body += piece
-    return Answer(int(first.split()[1]), headers, body)
+    end = length if length else len(body)
+    return Answer(int(first.split()[1]), headers, body[:end]), body[end:]
 
 
 class Wire:
@@ -48,6 +55,7 @@ class Wire:
 
     def __init__(self, port, timeout_s=20):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
+        self._received = b""  # after the last answer
 
     def __enter__(self):
         return self
@@ -67,9 +75,15 @@ class Wire:
 
     def answer(self, head_only=False):
         try:
-            return read_answer(self.socket, head_only)
+            answer, self._received = read_one(self.socket, self._received, head_only)
+            return answer
         except ConnectionResetError:
             return None
+
+    def shows_its_end(self):
+        """Whether the server's end of the connection has come, read or not."""
+        state = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        return state != TCP_ESTABLISHED
 
     def is_closed(self):
         try:

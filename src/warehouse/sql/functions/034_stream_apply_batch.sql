@@ -40,6 +40,10 @@ begin
     call stream.drop_empty_heads(v_outdated);
   end if;
 
+  if p_rejected > 0 then
+    call stream.take_rejected();
+  end if;
+
   inserted := v_lines - replaced;
   replaced := replaced + v_folded.replaced;
   repeated := repeated + v_folded.repeated;
@@ -48,5 +52,5 @@ end
 $$;
 comment on function stream.apply_batch(text, integer, uuid, bigint, bigint, boolean, bigint) is
   'Writes the staged batch, the running aggregates and the partition''s mark, all or nothing. p_has_versions: false '
-  'when the caller knows that no line comes twice in the batch. p_rejected: how many rows of the batch the caller '
-  'puts into stream.rejected, in this transaction.';
+  'when the caller knows that no line comes twice in the batch. p_rejected: how many rows lie in '
+  'pg_temp.incoming_rejected (stream.prepare_rejected).';
