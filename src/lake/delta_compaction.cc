@@ -1,0 +1,100 @@
+#include "lake/delta_compaction.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "lake/data_files.h"
+#include "lake/delta_paths.h"
+#include "lake/delta_scan.h"
+
+namespace tillrace::lake {
+namespace {
+
+using Group = std::vector<AddFile>;
+
+std::uint64_t bytes_of(const Group& files) {
+  std::uint64_t total = 0;
+  for (const auto& file : files) total += static_cast<std::uint64_t>(file.size);
+  return total;
+}
+
+// Small files of one partition, the oldest first, in groups that together have the target's size.
+std::vector<Group> groups_of(const Snapshot& snapshot, const CompactionOptions& options) {
+  std::map<PartitionValues, Group> small;
+  std::uint64_t large = options.target_bytes / 100 * options.large_enough_percent;
+  for (const auto& [path, file] : snapshot.files()) {
+    if (static_cast<std::uint64_t>(file.size) < large) {
+      small[file.partition_values].push_back(file);
+    }
+  }
+  std::vector<Group> groups;
+  for (auto& [partition, files] : small) {
+    std::ranges::stable_sort(files, {}, &AddFile::modification_time_ms);
+    Group group;
+    std::uint64_t bytes = 0;
+    auto close = [&] {
+      if (group.size() > 1) groups.push_back(std::move(group));
+      group.clear();
+      bytes = 0;
+    };
+    for (auto& file : files) {
+      bytes += static_cast<std::uint64_t>(file.size);
+      group.push_back(std::move(file));
+      if (bytes >= options.target_bytes || group.size() >= options.most_files_at_once) close();
+    }
+    close();
+  }
+  return groups;
+}
+
+Result<std::vector<AddFile>> merge(const DeltaTable& table, const Group& group) {
+  auto scan = Scan::of(table.ports(), table.path(), table.snapshot(), group);
+  if (!scan) return fail(scan.error());
+  return write_partition_file(table.ports(), table.path(), table.snapshot(),
+                              group.front().partition_values, scan->sql());
+}
+
+bool still_there(const Snapshot& snapshot, const Group& group) {
+  return std::ranges::all_of(group, [&](const AddFile& file) {
+    auto path = decode_file_path(file.path);
+    return path && snapshot.files().contains(*path);
+  });
+}
+
+Status compact_group(DeltaTable& table, const Group& group, CompactionReport& report) {
+  auto merged = merge(table, group);
+  if (!merged) return fail(merged.error());
+  auto transaction = table.compaction(*merged, group);
+  auto committed = table.commit(transaction);
+  if (committed) {
+    report.files_before += group.size();
+    report.files_after += merged->size();
+    report.bytes_before += bytes_of(group);
+    report.bytes_after += bytes_of(*merged);
+    return {};
+  }
+  if (committed.error().code != Code::unavailable) {
+    discard_data_files(table.ports(), table.path(), *merged);
+  }
+  if (committed.error().code != Code::conflict) return fail(committed.error());
+  ++report.conflicts;
+  return {};
+}
+
+}  // namespace
+
+Result<CompactionReport> compact(DeltaTable& table, const CompactionOptions& options) {
+  if (auto refreshed = table.refresh(); !refreshed) return fail(refreshed.error());
+  CompactionReport report;
+  for (const auto& group : groups_of(table.snapshot(), options)) {
+    if (!still_there(table.snapshot(), group)) {
+      ++report.conflicts;
+      continue;
+    }
+    if (auto done = compact_group(table, group, report); !done) return fail(done.error());
+  }
+  return report;
+}
+
+}  // namespace tillrace::lake

@@ -1,0 +1,151 @@
+#include "lake/delta_loader.h"
+
+#include <limits>
+#include <utility>
+
+#include "base/logging.h"
+#include "lake/delta_checkpoint.h"
+
+namespace tillrace::lake {
+namespace {
+
+constexpr std::int64_t kLatest = std::numeric_limits<std::int64_t>::max();
+
+std::int64_t last_version(const LogListing& listing, std::int64_t upto) {
+  std::int64_t last = -1;
+  if (auto after = listing.commits.upper_bound(upto); after != listing.commits.begin()) {
+    last = std::prev(after)->first;
+  }
+  // A checkpoint may stand alone where its commit was cleaned away.
+  if (auto after = listing.checkpoints.upper_bound(upto); after != listing.checkpoints.begin()) {
+    last = std::max(last, std::prev(after)->first);
+  }
+  return last;
+}
+
+// Reads the commits after `snapshot` up to `last`. They are asked for by name, because a listing
+// that is made while others write may miss one.
+Status replay(DeltaLog& log, Snapshot& snapshot, std::int64_t last) {
+  while (snapshot.version() < last) {
+    std::int64_t version = snapshot.version() + 1;
+    auto actions = log.read_commit(version);
+    if (!actions && actions.error().code == Code::not_found) {
+      return fail(Code::corrupt, "the log of {} lacks version {}", log.table(), version);
+    }
+    if (!actions) return fail(actions.error());
+    if (auto applied = snapshot.apply(std::move(*actions), version); !applied) {
+      return fail(applied.error(), log.table());
+    }
+  }
+  return {};
+}
+
+Result<Snapshot> from_checkpoint(const LakePorts& ports, DeltaLog& log, std::int64_t version,
+                                 const std::vector<std::string>& parts, std::int64_t last) {
+  auto actions = read_checkpoint(ports, parts);
+  if (!actions) return fail(actions.error());
+  Snapshot snapshot;
+  if (auto applied = snapshot.apply(std::move(*actions), version); !applied) {
+    return fail(applied.error(), log.table());
+  }
+  if (auto replayed = replay(log, snapshot, last); !replayed) return fail(replayed.error());
+  return snapshot;
+}
+
+// By the latest checkpoint that can be read, else from the first commit. The error is that of the
+// latest checkpoint.
+Result<Snapshot> load_from(const LakePorts& ports, DeltaLog& log, const LogListing& listing,
+                           std::int64_t upto) {
+  std::int64_t last = last_version(listing, upto);
+  std::optional<Error> first_error;
+  auto checkpoint = listing.checkpoints.upper_bound(upto);
+  while (checkpoint != listing.checkpoints.begin()) {
+    --checkpoint;
+    auto snapshot = from_checkpoint(ports, log, checkpoint->first, checkpoint->second, last);
+    if (snapshot || snapshot.error().code != Code::corrupt) return snapshot;
+    logging::warning("{}: passing over the checkpoint of version {}: {}", log.table(),
+                     checkpoint->first, snapshot.error().message);
+    if (!first_error) first_error = snapshot.error();
+  }
+  if (!listing.commits.contains(0)) {
+    if (first_error) return fail(*first_error);
+    return fail(Code::corrupt, "the log of {} has neither version 0 nor a checkpoint to begin with",
+                log.table());
+  }
+  Snapshot snapshot;
+  if (auto replayed = replay(log, snapshot, last); !replayed) return fail(replayed.error());
+  return snapshot;
+}
+
+}  // namespace
+
+Result<Snapshot> load_latest(const LakePorts& ports, DeltaLog& log) {
+  auto hint = log.last_checkpoint();
+  if (!hint) return fail(hint.error());
+  if (*hint) {
+    auto listing = log.list(**hint);
+    if (!listing) return fail(listing.error());
+    if (listing->checkpoints.contains(**hint)) {
+      auto snapshot = load_from(ports, log, *listing, kLatest);
+      if (snapshot || snapshot.error().code != Code::corrupt) return snapshot;
+    }
+  }
+  auto listing = log.list(0);
+  if (!listing) return fail(listing.error());
+  if (listing->commits.empty() && listing->checkpoints.empty()) {
+    return fail(Code::not_found, "there is no Delta table at {}", log.table());
+  }
+  return load_from(ports, log, *listing, kLatest);
+}
+
+Result<Snapshot> load_version(const LakePorts& ports, DeltaLog& log, std::int64_t version) {
+  auto listing = log.list(0);
+  if (!listing) return fail(listing.error());
+  std::int64_t last = last_version(*listing, kLatest);
+  if (last < 0) return fail(Code::not_found, "there is no Delta table at {}", log.table());
+  if (version < 0 || version > last) {
+    return fail(Code::not_found, "{} has no version {}; its latest is {}", log.table(), version,
+                last);
+  }
+  bool from_start = listing->commits.contains(0);
+  if (!from_start && listing->checkpoints.upper_bound(version) == listing->checkpoints.begin()) {
+    return fail(Code::not_found, "version {} of {} is no longer in the log", version, log.table());
+  }
+  return load_from(ports, log, *listing, version);
+}
+
+Result<std::int64_t> version_at(DeltaLog& log, UtcMicros time) {
+  auto listing = log.list(0);
+  if (!listing) return fail(listing.error());
+  std::optional<std::int64_t> found;
+  UtcMicros previous{std::numeric_limits<std::int64_t>::min()};
+  for (const auto& [version, written] : listing->commits) {
+    previous = std::max(written, UtcMicros{previous.value + 1000});
+    if (previous > time) break;
+    found = version;
+  }
+  if (!found) {
+    return fail(Code::not_found, "{} has no version as old as {}", log.table(), to_string(time));
+  }
+  return *found;
+}
+
+Status catch_up(const LakePorts& ports, DeltaLog& log, Snapshot& snapshot) {
+  auto listing = log.list(snapshot.version() + 1);
+  if (!listing) return fail(listing.error());
+  std::int64_t last = last_version(*listing, kLatest);
+  if (last <= snapshot.version()) return {};
+  Snapshot ahead = snapshot;
+  auto replayed = replay(log, ahead, last);
+  if (!replayed && replayed.error().code == Code::corrupt) {
+    auto latest = load_latest(ports, log);
+    if (!latest) return fail(latest.error());
+    ahead = std::move(*latest);
+  } else if (!replayed) {
+    return replayed;
+  }
+  snapshot = std::move(ahead);
+  return {};
+}
+
+}  // namespace tillrace::lake

@@ -1,0 +1,122 @@
+// DuckDB, the lake's engine, behind its C API; its header stays in duck.cc. SQL in, rows out, and a
+// fast way in for rows. The functions built into the pinned library are enough for Parquet, JSON
+// and time zones; nothing is fetched or loaded by itself.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace tillrace::lake {
+
+struct DuckOptions {
+  std::uint64_t memory_limit_mb = 256;  // what a query may hold; more is spilt to temp_folder
+  unsigned threads = 2;
+  std::filesystem::path temp_folder;  // made when it is first needed; empty: nothing is spilt
+};
+
+// One database in memory: its tables, settings and threads. Thread-safe. Must outlive its sessions.
+class Duck {
+ public:
+  // invalid when an option is refused; unavailable when the library cannot start.
+  static Result<Duck> open(const DuckOptions& options);
+  Duck(Duck&&) noexcept;
+  Duck& operator=(Duck&&) noexcept;
+  ~Duck();
+
+ private:
+  friend class DuckSession;
+  struct Impl;
+  explicit Duck(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// The answer to a query, row by row; it is computed while it is read. Columns count from 0. Borrows
+// its session, which must run nothing else meanwhile.
+class DuckRows {
+ public:
+  DuckRows(DuckRows&&) noexcept;
+  DuckRows& operator=(DuckRows&&) noexcept;
+  ~DuckRows();
+
+  const std::vector<std::string>& columns() const;
+  // To the first row, then to the next; false behind the last.
+  Result<bool> next();
+  bool is_null(std::size_t column) const;
+  // Of a column of type VARCHAR; cast in the SQL to get one. Valid until next().
+  std::string_view text(std::size_t column) const;
+  // Of a column of type BIGINT, or UBIGINT with a value that fits.
+  std::int64_t integer(std::size_t column) const;
+  // Of a column of type MAP(VARCHAR, VARCHAR); empty where it is null.
+  using Map = std::map<std::string, std::optional<std::string>>;
+  Map map(std::size_t column) const;
+  // Of a column of type MAP(VARCHAR, MAP(VARCHAR, VARCHAR)).
+  std::map<std::string, Map> maps(std::size_t column) const;
+
+ private:
+  friend class DuckSession;
+  struct Impl;
+  explicit DuckRows(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// One line of work on a Duck. For one thread at a time. Times are shown and read in UTC.
+//
+// Errors: invalid, the SQL or a value in it is wrong; exhausted, memory or disk are not enough;
+// unavailable, a file could not be read or written; corrupt, a file is not what it should be.
+class DuckSession {
+ public:
+  static Result<DuckSession> open(Duck& duck);
+  DuckSession(DuckSession&&) noexcept;
+  DuckSession& operator=(DuckSession&&) noexcept;
+  ~DuckSession();
+
+  // One or more statements, separated by ';'.
+  Status run(const std::string& sql);
+  // One statement.
+  Result<DuckRows> query(const std::string& sql);
+
+ private:
+  friend class DuckAppender;
+  struct Impl;
+  explicit DuckSession(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Puts rows into a table of the session, value after value in the order of its columns; a value is
+// cast to its column's type. A failure is kept and told by end_row() or close().
+class DuckAppender {
+ public:
+  // not_found when there is no such table.
+  static Result<DuckAppender> open(DuckSession& session, const std::string& table);
+  DuckAppender(DuckAppender&&) noexcept;
+  DuckAppender& operator=(DuckAppender&&) noexcept;
+  // Rows since the last close() are dropped.
+  ~DuckAppender();
+
+  DuckAppender& text(std::string_view value);
+  DuckAppender& integer(std::int64_t value);
+  DuckAppender& time(UtcMicros value);
+  DuckAppender& null();
+  Status end_row();
+  // The rows are in the table when it returns; nothing can be added after it.
+  Status close();
+
+ private:
+  struct Impl;
+  explicit DuckAppender(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// `text` as a literal, `name` as an identifier of DuckDB's SQL, with their quotes.
+std::string sql_text(std::string_view text);
+std::string sql_name(std::string_view name);
+
+}  // namespace tillrace::lake
