@@ -4,6 +4,7 @@
 #include <map>
 
 #include "warehouse/batch_for_tests.h"
+#include "warehouse/owned_database_for_tests.h"
 
 namespace tillrace::warehouse {
 namespace {
@@ -74,32 +75,45 @@ class BatchModelTest : public BatchTest {
     }
     return sales;
   }
-  std::string lines() {
-    return ask(R"(select invoice_no, event_id, line_no, stock_code, description, quantity,
+  std::string lines(Connection& connection) {
+    return warehouse::ask(
+        connection, R"(select invoice_no, event_id, line_no, stock_code, description, quantity,
                          (extract(epoch from invoiced_at) * 1000000)::bigint,
                          (unit_price * 10000)::bigint,
                          customer_id, country
                   from shop.transaction order by invoice_no collate "C", event_id)");
   }
 
+  void play(int batches, BatchWriter& writer, Connection& connection) {
+    Model model;
+    TestSource sources[] = {TestSource(0), TestSource(1)};
+    std::vector<Sale> said[2];
+    for (int i = 0; i < batches; ++i) {
+      auto partition = static_cast<std::int32_t>(random_.below(2));
+      std::vector<std::string> rejected(random_.below(4) == 0 ? 2 : 0, "bad");
+      Batch batch = sources[partition].batch(any_sales(partition, said[partition]), rejected);
+      SCOPED_TRACE(fmt::format("batch {} of partition {}", i, partition));
+      ASSERT_EQ(told(writer.apply(batch)), told(model.apply(batch)));
+      ASSERT_EQ(faults(connection), "");
+      if (i % 10 == 9) {
+        ASSERT_EQ(lines(connection), model.lines());
+      }
+    }
+  }
+
   SeededRandom random_{20'111'209};
 };
 
 TEST_F(BatchModelTest, TheLastVersionInTheLogWinsAndEveryCountIsRight) {
-  Model model;
-  TestSource sources[] = {TestSource(0), TestSource(1)};
-  std::vector<Sale> said[2];
-  for (int i = 0; i < 200; ++i) {
-    auto partition = static_cast<std::int32_t>(random_.below(2));
-    std::vector<std::string> rejected(random_.below(4) == 0 ? 2 : 0, "bad");
-    Batch batch = sources[partition].batch(any_sales(partition, said[partition]), rejected);
-    SCOPED_TRACE(fmt::format("batch {} of partition {}", i, partition));
-    ASSERT_EQ(apply(batch), told(model.apply(batch)));
-    if (i % 10 == 9) {
-      ASSERT_EQ(lines(), model.lines());
-    }
-    ASSERT_FALSE(HasFailure());
-  }
+  play(200, writer_, connection_);
+}
+
+TEST_F(BatchModelTest, SoTheyAreForAnOwnerWhoIsNoSuperuser) {
+  OwnedDatabase database;
+  Connection connection = database.connect();
+  ASSERT_TRUE(migrate(connection));
+  BatchWriter writer(database.url());
+  play(100, writer, connection);
 }
 
 TEST_F(BatchModelTest, AnotherCutIntoBatchesGivesTheSameShopAndTheSameCounts) {

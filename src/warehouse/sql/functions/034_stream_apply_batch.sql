@@ -8,7 +8,8 @@ create or replace function stream.apply_batch(
 )
 language plpgsql as $$
 declare
-  v_folded record;
+  v_folded_repeated bigint := 0;
+  v_folded_replaced bigint := 0;
   v_change record;
   v_known text[];
   v_outdated stream.line[] := '{}';
@@ -17,9 +18,9 @@ begin
   lock table shop.invoice, shop.invoice_line in row exclusive mode;  -- see shop.hold_references
   call stream.move_mark(p_topic, p_partition, p_log_id, p_from, p_to);
 
-  select 0 as repeated, 0 as replaced into v_folded;
   if p_has_versions then
-    select folded.repeated, folded.replaced into v_folded from stream.fold_versions() as folded;
+    select folded.repeated, folded.replaced into v_folded_repeated, v_folded_replaced
+    from stream.fold_versions() as folded;
   end if;
 
   repeated := 0;
@@ -45,8 +46,8 @@ begin
   end if;
 
   inserted := v_lines - replaced;
-  replaced := replaced + v_folded.replaced;
-  repeated := repeated + v_folded.repeated;
+  replaced := replaced + v_folded_replaced;
+  repeated := repeated + v_folded_repeated;
   call stream.count_batch(p_topic, p_partition, p_from, p_to, inserted, replaced, repeated, p_rejected);
 end
 $$;
