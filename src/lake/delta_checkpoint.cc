@@ -5,14 +5,11 @@
 #include <utility>
 
 #include "base/json_writer.h"
-#include "lake/delta_decoder.h"
 #include "lake/delta_paths.h"
 #include "lake/delta_properties.h"
 
 namespace tillrace::lake {
 namespace {
-
-constexpr std::string_view kActionColumns = "'protocol', 'metaData', 'txn', 'add', 'remove'";
 
 struct Written {
   std::int64_t actions = 0;
@@ -104,36 +101,7 @@ Status point_to(DeltaLog& log, const Snapshot& snapshot, std::int64_t actions,
   return log.store().put(log.path(kLastCheckpointPath), json.take());
 }
 
-Status read_part(const LakePorts& ports, const std::string& part, ActionDecoder& decoder,
-                 std::vector<Action>& actions) {
-  auto local = LocalCopy::of(ports, part);
-  if (!local) return fail(local.error());
-  auto rows = ports.duck.query(
-      fmt::format("SELECT CAST(to_json(t) AS VARCHAR) FROM (SELECT COLUMNS(c -> c IN ({})) FROM"
-                  " read_parquet({}, binary_as_string = true)) t",
-                  kActionColumns, sql_text(local->path().string())));
-  if (!rows) return fail(Code::corrupt, "{} cannot be read: {}", part, rows.error().message);
-  while (true) {
-    auto more = rows->next();
-    if (!more) return fail(Code::corrupt, "{} cannot be read: {}", part, more.error().message);
-    if (!*more) return {};
-    auto action = decoder.decode(rows->text(0));
-    if (!action) return fail(action.error(), part);
-    if (*action) actions.push_back(std::move(**action));
-  }
-}
-
 }  // namespace
-
-Result<std::vector<Action>> read_checkpoint(const LakePorts& ports,
-                                            const std::vector<std::string>& parts) {
-  std::vector<Action> actions;
-  ActionDecoder decoder;
-  for (const auto& part : parts) {
-    if (auto read = read_part(ports, part, decoder, actions); !read) return fail(read.error());
-  }
-  return actions;
-}
 
 Status write_checkpoint(const LakePorts& ports, DeltaLog& log, const Snapshot& snapshot) {
   auto properties = parse_properties(snapshot.metadata().configuration);

@@ -1,21 +1,15 @@
 // Classic checkpoints: a snapshot's actions as one Parquet file, so that opening a table need not
-// read its whole log. Written and read by DuckDB, as the protocol's "Checkpoint Schema" has them.
+// read its whole log. Written by DuckDB, as the protocol's "Checkpoint Schema" has them; read by
+// delta_checkpoint_reader.h.
 #pragma once
-#include <string>
-#include <vector>
+#include <cstddef>
 
 #include "base/result.h"
-#include "lake/delta_actions.h"
 #include "lake/delta_log.h"
 #include "lake/delta_snapshot.h"
 #include "lake/lake_ports.h"
 
 namespace tillrace::lake {
-
-// All actions of a checkpoint, given the paths of its parts in the store. corrupt when a part
-// cannot be read as one; unavailable when it cannot be had now.
-Result<std::vector<Action>> read_checkpoint(const LakePorts& ports,
-                                            const std::vector<std::string>& parts);
 
 // Writes the checkpoint of `snapshot`, then points _last_checkpoint to it, unless that points to a
 // later one. Tombstones that have expired are left out. Beyond the snapshot itself memory is

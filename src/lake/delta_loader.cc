@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/logging.h"
-#include "lake/delta_checkpoint.h"
+#include "lake/delta_checkpoint_reader.h"
 
 namespace tillrace::lake {
 namespace {

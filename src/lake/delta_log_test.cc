@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "lake/delta_checkpoint.h"
+#include "lake/delta_checkpoint_reader.h"
 #include "lake/delta_for_tests.h"
 #include "lake/delta_loader.h"
 #include "lake/delta_paths.h"

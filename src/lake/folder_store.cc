@@ -111,7 +111,9 @@ struct Entry {
 };
 
 // The files and folders of a folder that a store may hold, by name; nothing where there is none.
-Result<std::vector<Entry>> entries_of(const fs::path& folder) {
+// Those whose name is not `wanted` are not looked at: a log's folder has many, of which few count.
+Result<std::vector<Entry>> entries_of(const fs::path& folder,
+                                      const std::function<bool(std::string_view)>& wanted) {
   std::vector<Entry> entries;
   DIR* opened = ::opendir(folder.c_str());
   if (!opened && (errno == ENOENT || errno == ENOTDIR)) return entries;
@@ -123,8 +125,8 @@ Result<std::vector<Entry>> entries_of(const fs::path& folder) {
     const dirent* found = ::readdir(stream.get());  // NOLINT(concurrency-mt-unsafe)
     if (!found && errno != 0) return errno_error("cannot list", folder);
     if (!found) break;
+    if (!wanted(found->d_name) || !check_path(found->d_name)) continue;
     Entry entry{found->d_name, {}};
-    if (!check_path(entry.name)) continue;
     bool there =
         ::fstatat(::dirfd(opened), entry.name.c_str(), &entry.status, AT_SYMLINK_NOFOLLOW) == 0;
     if (there && (S_ISREG(entry.status.st_mode) || S_ISDIR(entry.status.st_mode)))
@@ -214,7 +216,7 @@ Result<std::unique_ptr<FolderStore>> FolderStore::open(fs::path root, Clock& clo
 }
 
 Status FolderStore::remove_leftovers(Clock& clock) {
-  auto entries = entries_of(root_ / kDraftFolder);
+  auto entries = entries_of(root_ / kDraftFolder, [](std::string_view) { return true; });
   if (!entries) return fail(entries.error());
   UtcMicros now = clock.now();
   for (const Entry& entry : *entries) {
@@ -402,7 +404,10 @@ Status FolderStore::list(std::string_view prefix, std::string_view start_after,
 }
 
 Status FolderStore::walk(Walk& walk, const std::string& folder) const {
-  auto entries = entries_of(root_ / folder);
+  auto entries = entries_of(root_ / folder, [&](std::string_view name) {
+    std::string path = join_paths(folder, name);
+    return walk.wants(path) || walk.enters(path + "/");
+  });
   if (!entries) return fail(entries.error());
   for (Entry& entry : *entries) {
     if (walk.ended) break;
