@@ -2,7 +2,7 @@
 # Installs what Tillrace needs from the distribution's own packages, says what, and asks nothing.
 # librdkafka, of which distributions have versions that are too old, is built from its source.
 # DuckDB, the lake's engine, which no distribution has, comes from the registries of Python and Node
-# at one version. What only tests run, validators, clients and Apache Kafka, comes from those and
+# at one version. What only tests run, validators, clients, Kafka and Spark, comes from those and
 # Maven's, at fixed versions. Each goes into a folder of its own below ~/.cache, and what is linked
 # is held against its SHA-256. A second run only looks.
 #
@@ -365,6 +365,7 @@ case ${1:-build} in
     install_duckdb
     install_test_tools
     "$tools/kafka.sh" libs
+    "$tools/spark.sh" libs
     ;;
   --test-tools) test_tools ;;
   --librdkafka) librdkafka ;;
