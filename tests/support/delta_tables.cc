@@ -5,8 +5,10 @@
 //   delta_tables other FOLDER TABLE EXTENSION        the same by DuckDB's own reader, delta_scan
 //   delta_tables append FOLDER TABLE SELECT          one commit; prints its version
 //   delta_tables compact|checkpoint|vacuum FOLDER TABLE   vacuum at once, of all that is not needed
-//   delta_tables commits FOLDER TABLE N              N appends of one row, to a table that may be
-//   new delta_tables open FOLDER TABLE                   how long opening takes, and its memory
+//   delta_tables commits FOLDER TABLE N              N appends of one row; it may be a new table
+//   delta_tables open FOLDER TABLE                   how long opening takes, and its memory
+//   delta_tables parquet FOLDER PATTERN              rows of Parquet files, as `read` prints them
+//   delta_tables work FOLDER TABLE [PHASE N MICROS]  until it is killed, by itself or from outside
 //
 // Exit: 0 done, 1 refused (why is on stderr).
 #include <sys/resource.h>
@@ -26,6 +28,7 @@
 #include "lake/delta_vacuum.h"
 #include "lake/duck.h"
 #include "lake/folder_store.h"
+#include "support/delta_work.h"
 
 namespace {
 
@@ -186,6 +189,12 @@ Status read(Lake& lake, DeltaTable& table, const std::string& version) {
   return print_rows(lake, scan->sql());
 }
 
+std::string parquet_sql(const std::string& pattern) {
+  return fmt::format(
+      "SELECT * FROM read_parquet({}, union_by_name = true, hive_partitioning = false)",
+      tillrace::lake::sql_text(pattern));
+}
+
 Status read_by_delta_scan(Lake& lake, const std::string& folder, const std::string& table,
                           const std::string& extension) {
   auto loaded = lake.session->run("LOAD " + tillrace::lake::sql_text(extension));
@@ -215,24 +224,21 @@ Status open_and_tell(Lake& lake, const std::string& path) {
   return {};
 }
 
-// Rows in order, their count as the mark, until it is killed; each mark is printed when it is
-// committed. Compacts, vacuums and cleans the log on the way.
-Status work(DeltaTable& table) {
-  for (int turn = 1;; ++turn) {
-    auto mark = table.snapshot().txn("sink");
-    auto files = table.write(fmt::format("SELECT {} AS id", mark.value_or(0)));
-    if (!files) return fail(files.error());
-    auto transaction = table.append(std::move(*files));
-    transaction.txns = {{"sink", mark, mark.value_or(0) + 1}};
-    if (auto version = table.commit(transaction); !version) return fail(version.error());
-    std::printf("%ld\n", static_cast<long>(mark.value_or(0) + 1));
-    std::fflush(stdout);
-    if (turn % 3 != 0) continue;
-    if (auto report = tillrace::lake::compact(table, {}); !report) return fail(report.error());
-    auto vacuumed = tillrace::lake::vacuum(
-        table, {.retention = std::chrono::milliseconds(0), .force = true, .dry_run = false});
-    if (!vacuumed) return fail(vacuumed.error());
+// See delta_work.h. `how` is empty, or the phase to die in, how often it begins before, and how
+// many microseconds later.
+Status work(Lake& lake, const std::string& folder, const std::string& table,
+            const std::vector<std::string>& how) {
+  using tillrace::lake::kCheckpointInterval;
+  tillrace::lake::Phase phase(folder + ".phase");
+  if (how.size() == 3) {
+    phase.die_in(how[0].at(0), std::stoi(how[1]), std::chrono::microseconds(std::stol(how[2])));
   }
+  tillrace::lake::PhaseStore store(*lake.store, phase);
+  auto spec = all_types();
+  spec.properties = {{"delta.checkpointInterval", std::to_string(kCheckpointInterval)},
+                     {"delta.logRetentionDuration", "interval 0 seconds"}};
+  auto ports = tillrace::lake::LakePorts{store, *lake.session, lake.clock, lake.random, lake.spool};
+  return tillrace::lake::work(ports, table, spec, phase);
 }
 
 Status vacuum(DeltaTable& table) {
@@ -257,21 +263,19 @@ Status run(Lake& lake, const std::vector<std::string>& words) {
   if (verb == "make") return make(lake);
   if (verb == "other") return read_by_delta_scan(lake, words[1], words[2], words.at(3));
   if (verb == "open") return open_and_tell(lake, words.at(2));
-  auto spec = all_types();
-  if (verb == "work") {  // so that much happens in a short life
-    spec.properties = {{"delta.checkpointInterval", "3"},
-                       {"delta.logRetentionDuration", "interval 0 seconds"}};
+  if (verb == "parquet") return print_rows(lake, parquet_sql(words.at(2)));
+  if (verb == "work") {
+    return work(lake, words[1], words.at(2), {words.begin() + 3, words.end()});
   }
-  bool may_be_new = verb == "commits" || verb == "work";
-  auto table = may_be_new ? DeltaTable::open_or_create(lake.ports(), words.at(2), spec)
-                          : DeltaTable::open(lake.ports(), words.at(2));
+  auto table = verb == "commits"
+                   ? DeltaTable::open_or_create(lake.ports(), words.at(2), all_types())
+                   : DeltaTable::open(lake.ports(), words.at(2));
   if (!table) return fail(table.error());
   if (verb == "read") return read(lake, *table, words.size() > 3 ? words[3] : "");
   if (verb == "append") return append(*table, words.at(3));
   if (verb == "compact") return compact(*table);
   if (verb == "checkpoint") return table->checkpoint();
   if (verb == "vacuum") return vacuum(*table);
-  if (verb == "work") return work(*table);
   if (verb == "commits") return commits(*table, std::stoi(words.at(3)));
   return fail(Code::invalid, "no verb {}", verb);
 }
