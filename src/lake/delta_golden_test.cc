@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 
 #include "lake/delta_decoder.h"
+#include "lake/delta_for_tests.h"
+#include "lake/delta_scan.h"
 #include "lake/delta_snapshot.h"
 
 namespace tillrace::lake {
@@ -143,6 +145,102 @@ TEST(DeltaGolden, ALogWithoutProtocolOrMetadataIsCorrupt) {
     ASSERT_TRUE(actions);
     EXPECT_EQ(Snapshot().apply(std::move(*actions), 0).error().code, Code::corrupt) << text;
   }
+}
+
+// Partition values are texts of the log alone: the files have none of these columns, and folders
+// mean nothing.
+class DeltaGoldenTable : public testing::Test {
+ protected:
+  // A table of one data file, with one row whose id is 1, by a hand-written log.
+  void make(const std::string& columns, const std::string& partition_columns,
+            const std::string& values) {
+    auto file = scratch_.path() / "store/t/file.parquet";
+    std::filesystem::create_directories(scratch_.path() / "store/t/_delta_log");
+    ASSERT_TRUE(lake_.duck().run("COPY (SELECT 1::BIGINT AS id) TO " + sql_text(file.string()) +
+                                 " (FORMAT parquet)"));
+    scratch_.file(
+        "store/t/_delta_log/00000000000000000000.json",
+        R"({"protocol":{"minReaderVersion":1,"minWriterVersion":2}})"
+        "\n"
+        R"({"metaData":{"id":"t","format":{"provider":"parquet","options":{}},"schemaString":)"
+        R"("{\"type\":\"struct\",\"fields\":[{\"name\":\"id\",\"type\":\"long\",\"nullable\":true,)"
+        R"(\"metadata\":{}})" +
+            columns + R"(]}","partitionColumns":[)" + partition_columns +
+            R"(],"configuration":{}}})"
+            "\n"
+            R"({"add":{"path":"file.parquet","partitionValues":{)" +
+            values + R"(},"size":1,"modificationTime":1,"dataChange":true}})" + "\n");
+  }
+  static std::string column(const std::string& name, const std::string& type) {
+    return R"(,{\"name\":\")" + name + R"(\",\"type\":\")" + type +
+           R"(\",\"nullable\":true,\"metadata\":{}})";
+  }
+  std::vector<std::string> rows() {
+    auto table = DeltaTable::open(lake_.ports(), "t");
+    EXPECT_TRUE(table) << table.error().message;
+    return table ? lake_.rows_of(*table) : std::vector<std::string>();
+  }
+
+  ScratchFolder scratch_{ScratchFolder::On::in_memory};
+  Lake lake_{scratch_.path()};
+};
+
+struct PartitionValue {
+  const char* type;
+  const char* text;   // as the log has it, in JSON
+  const char* value;  // as DuckDB shows it
+};
+const PartitionValue kPartitionValues[] = {
+    {"string", R"("a/b c=%3D:é\"\\")", R"(a/b c=%3D:é"\)"},
+    {"string", R"("__HIVE_DEFAULT_PARTITION__")", "__HIVE_DEFAULT_PARTITION__"},
+    {"string", R"("null")", "null"},
+    {"string", R"("")", "NULL"},
+    {"string", "null", "NULL"},
+    {"long", R"("-9223372036854775808")", "-9223372036854775808"},
+    {"integer", R"("2147483647")", "2147483647"},
+    {"short", R"("-32768")", "-32768"},
+    {"byte", R"("127")", "127"},
+    {"byte", R"("")", "NULL"},
+    {"double", R"("1.5E-3")", "0.0015"},
+    {"float", R"("-0.25")", "-0.25"},
+    {"boolean", R"("true")", "true"},
+    {"boolean", "null", "NULL"},
+    {"date", R"("1582-10-15")", "1582-10-15"},
+    {"date", R"("")", "NULL"},
+    {"timestamp", R"("2021-09-08 11:11:11")", "2021-09-08 11:11:11+00"},
+    {"timestamp", R"("2021-09-08 11:11:11.000001")", "2021-09-08 11:11:11.000001+00"},
+    {"timestamp", R"("2021-09-08T11:11:11.123456Z")", "2021-09-08 11:11:11.123456+00"},
+    {"timestamp", R"("1970-01-01T00:00:00.000000Z")", "1970-01-01 00:00:00+00"},
+    {"decimal(10,2)", R"("-12345678.90")", "-12345678.90"},
+    {"decimal(38,10)", R"("1")", "1.0000000000"},
+    {"binary", R"("A\u0001")", R"(A\x01)"},
+};
+
+TEST_F(DeltaGoldenTable, PartitionValuesOfEveryTypeAreReadAsTheProtocolWritesThem) {
+  for (const auto& [type, text, value] : kPartitionValues) {
+    make(column("p", type), R"("p")", std::string(R"("p":)") + text);
+    EXPECT_EQ(rows(), std::vector<std::string>{std::string("1|") + value}) << type << ' ' << text;
+  }
+}
+
+TEST_F(DeltaGoldenTable, APartitionValueThatIsNotThereIsNull) {
+  make(column("p", "long") + column("q", "string"), R"("p","q")", R"("q":"x")");
+  EXPECT_EQ(rows(), std::vector<std::string>{"1|NULL|x"});
+}
+
+TEST_F(DeltaGoldenTable, APartitionValueOfAnotherTypeIsRefusedWhenItIsRead) {
+  make(column("p", "long"), R"("p")", R"("p":"many")");
+  auto table = DeltaTable::open(lake_.ports(), "t");
+  ASSERT_TRUE(table);
+  auto scan = Scan::of(lake_.ports(), "t", table->snapshot());
+  ASSERT_TRUE(scan);
+  auto read = lake_.duck().query(scan->sql());
+  EXPECT_FALSE(read && read->next());
+}
+
+TEST_F(DeltaGoldenTable, AColumnThatTheFileLacksIsNullAndOneThatItHasBesidesIsPassedOver) {
+  make(column("later", "decimal(9,3)"), "", "");
+  EXPECT_EQ(rows(), std::vector<std::string>{"1|NULL"});
 }
 
 }  // namespace
