@@ -51,7 +51,7 @@ TEST(DeltaStats, LeavesOutBoundsThatWouldNotHold) {
 TEST(DeltaStats, LongTextsAreCutAndTheMaximumGoesUp) {
   std::string long_text(40, 'z');
   EXPECT_EQ(stats_of("string", range(long_text, long_text)),
-            bounds('"' + std::string(32, 'z') + '"', '"' + std::string(31, 'z') + "{\""));
+            bounds(fmt::format("\"{:z>32}\"", ""), fmt::format("\"{:z>31}{{\"", "")));
   EXPECT_EQ(stats_of("string", range("a", "b")), bounds("\"a\"", "\"b\""));
 }
 
