@@ -34,7 +34,7 @@ struct AzureOptions {
 // own total time (AzureRetryOptions).
 class AzureStore final : public Store {
  public:
-  static constexpr std::size_t kBlockBytes = 8 * 1024 * 1024;
+  static constexpr std::size_t kBlockBytes = std::size_t{8} * 1024 * 1024;
   static constexpr std::uint64_t kMostBlocks = 50'000;
 
   // Asks nobody yet: a store that is away, or refuses the credentials, shows at the first call.

@@ -107,6 +107,7 @@ class DeltaCrash : public testing::Test {
 };
 
 TEST_F(DeltaCrash, WhereverItDiesEveryRowIsThereOnce) {
+  if (!kCanFork) GTEST_SKIP() << "no processes under the thread sanitizer";
   int deaths = 0;
   for (int last = 0;; ++last) {
     bool before = victim_dies(last, Fault::killed_before);

@@ -69,6 +69,14 @@ class Lake {
   std::filesystem::path spool_;
 };
 
+// The thread sanitizer cannot fork here: DuckDB's allocator then takes more locks at once than it
+// can follow. What processes do to each other it would not see in any case.
+#ifdef __SANITIZE_THREAD__
+inline constexpr bool kCanFork = false;
+#else
+inline constexpr bool kCanFork = true;
+#endif
+
 inline TableSpec numbers_spec() {
   return {.schema = {{{"id", "long"}, {"word", "string"}}},
           .partition_columns = {},

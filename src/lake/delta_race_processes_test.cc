@@ -47,6 +47,7 @@ T must(Result<T> result) {
 class DeltaRaces : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
+    if (!kCanFork) GTEST_SKIP() << "no processes under the thread sanitizer";
     void* shared =
         ::mmap(nullptr, sizeof(Told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     told_ = std::construct_at(static_cast<Told*>(shared));
@@ -57,7 +58,9 @@ class DeltaRaces : public testing::TestWithParam<const char*> {
     }
     container_ = std::make_unique<AzuriteContainer>(*Azurite::shared());
   }
-  void TearDown() override { ::munmap(told_, sizeof(Told)); }
+  void TearDown() override {
+    if (told_ != nullptr) ::munmap(told_, sizeof(Told));
+  }
 
   // A process of its own has all of its own; its randomness too, which else would be its parent's.
   struct Process {

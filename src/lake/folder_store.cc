@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kDraftFolder = ".tillrace-tmp";
 constexpr std::size_t kMostSyncedFolders = 100'000;  // remembered; beyond, they are synced anew
-constexpr std::size_t kCopyBytes = 1024 * 1024;
+constexpr std::size_t kCopyBytes = std::size_t{1024} * 1024;
 constexpr int kPublishTries = 3;  // a folder that others remove meanwhile is made again
 
 class Fd {
@@ -200,7 +200,7 @@ struct FolderStore::Walk {
 
 FolderStore::FolderStore(fs::path root, Random& random) : root_(std::move(root)), random_(random) {}
 
-Result<std::unique_ptr<FolderStore>> FolderStore::open(fs::path root, Clock& clock,
+Result<std::unique_ptr<FolderStore>> FolderStore::open(const fs::path& root, Clock& clock,
                                                        Random& random) {
   std::error_code error;
   fs::path absolute = fs::absolute(root, error).lexically_normal();

@@ -27,7 +27,7 @@ class FolderStore final : public Store {
  public:
   // Makes the folder if it is absent. unavailable: it cannot be made, or not be looked into.
   // `clock` and `random` outlive the store.
-  static Result<std::unique_ptr<FolderStore>> open(std::filesystem::path root, Clock& clock,
+  static Result<std::unique_ptr<FolderStore>> open(const std::filesystem::path& root, Clock& clock,
                                                    Random& random);
   static constexpr std::chrono::hours kLeftoverAge{1};
 
