@@ -8,6 +8,7 @@
 
 #include "base/nearest.h"
 #include "http/cors.h"
+#include "lake/uri.h"
 #include "log/topics.h"
 #include "model/invoice_date.h"
 
@@ -327,6 +328,79 @@ std::vector<Setting> output_settings() {
   };
 }
 
+Status set_lake_root(Config& config, const std::string& text) {
+  if (lake::is_azure_root(text)) {
+    if (auto root = lake::parse_azure_root(text); !root) return fail(root.error());
+  }
+  config.lake.root = text;
+  return {};
+}
+
+Status set_lake_endpoint(Config& config, const std::string& text) {
+  if (!text.empty()) {
+    if (auto endpoint = lake::parse_endpoint(text); !endpoint) return fail(endpoint.error());
+  }
+  config.lake.endpoint = text;
+  return {};
+}
+
+std::vector<Setting> lake_settings() {
+  return {
+      flag("lake.enabled", "write all events to the lake too, as Delta tables",
+           [](Config& c) -> bool& { return c.lake.enabled; }),
+      {"lake.root",
+       "a folder, or abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH; empty: lake in the data "
+       "folder",
+       Secret::none, set_lake_root, [](const Config& config) { return config.lake.root; }},
+      {"lake.endpoint", "URL of the Blob service, where it is not the account's own", Secret::none,
+       set_lake_endpoint, [](const Config& config) { return config.lake.endpoint; }},
+      number<int>(
+          "lake.commit_mb", "MB of events in the log that are worth a commit",
+          [](Config& c) -> int& { return c.lake.commit_mb; }, 1, 4'096),
+      number<int>(
+          "lake.commit_interval_s", "how long fewer events wait for one",
+          [](Config& c) -> int& { return c.lake.commit_interval_s; }, 1, 86'400),
+      number<int>(
+          "lake.memory_mb", "memory that DuckDB may use to write and read the lake",
+          [](Config& c) -> int& { return c.lake.memory_mb; }, 64, 1 << 20),
+      number<int>(
+          "lake.target_file_mb", "MB that compaction makes a file of",
+          [](Config& c) -> int& { return c.lake.target_file_mb; }, 1, 4'096),
+  };
+}
+
+// Who the lake is to Azure. What a credential does not need is not looked at.
+std::vector<Setting> lake_credential_settings() {
+  return {
+      choice(
+          "lake.credential",
+          "for Azure: account_key, sas, service_principal, managed_identity or "
+          "workload_identity",
+          {"", "account_key", "sas", "service_principal", "managed_identity", "workload_identity"},
+          [](Config& c) -> std::string& { return c.lake.credential; }),
+      text("lake.account_key", "one of the account's two keys, in base64", Secret::whole,
+           [](Config& c) -> std::string& { return c.lake.account_key; }),
+      text("lake.sas", "a shared access signature: sv=...&sig=...", Secret::whole,
+           [](Config& c) -> std::string& { return c.lake.sas; }),
+      text("lake.tenant_id", "of a service principal or a workload identity", Secret::none,
+           [](Config& c) -> std::string& { return c.lake.tenant_id; }),
+      text("lake.client_id",
+           "of a service principal, a workload identity or a user-assigned managed identity",
+           Secret::none, [](Config& c) -> std::string& { return c.lake.client_id; }),
+      text("lake.client_secret", "of a service principal", Secret::whole,
+           [](Config& c) -> std::string& { return c.lake.client_secret; }),
+      text("lake.authority", "URL of the identity provider; empty: Entra ID's public one",
+           Secret::none, [](Config& c) -> std::string& { return c.lake.authority; }),
+      text("lake.token_file", "file of a workload identity's token", Secret::none,
+           [](Config& c) -> std::string& { return c.lake.token_file; }),
+      text("lake.identity_endpoint",
+           "IDENTITY_ENDPOINT of a managed identity; empty: a virtual machine's", Secret::none,
+           [](Config& c) -> std::string& { return c.lake.identity_endpoint; }),
+      text("lake.identity_header", "IDENTITY_HEADER of a managed identity; empty on a machine",
+           Secret::whole, [](Config& c) -> std::string& { return c.lake.identity_header; }),
+  };
+}
+
 // What the log keeps of what the warehouse has on disk for good.
 std::vector<Setting> retention_settings() {
   return {
@@ -365,8 +439,9 @@ std::vector<Setting> all_settings() {
           [](Config& c) -> int& { return c.shutdown_timeout_s; }, 1, 3'600),
   };
   for (Setting& setting : http_settings()) all.push_back(std::move(setting));
-  for (auto settings : {security_settings, limit_settings, store_settings, kafka_settings,
-                        output_settings, retention_settings})
+  for (auto settings :
+       {security_settings, limit_settings, store_settings, kafka_settings, output_settings,
+        lake_settings, lake_credential_settings, retention_settings})
     for (Setting& setting : settings()) all.push_back(std::move(setting));
   return all;
 }

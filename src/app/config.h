@@ -102,6 +102,28 @@ struct Config {
     std::int64_t max_refused_in_a_row = 1'000;
   } warehouse;
 
+  struct Lake {
+    static constexpr bool kEnabledByDefault = true;  // the one place that says so
+    bool enabled = kEnabledByDefault;
+    std::string root;        // a folder, or abfss://...; empty: data_dir/lake
+    std::string endpoint;    // instead of the account's own, such as Azurite's
+    std::string credential;  // which of those below; empty: none
+    std::string account_key;
+    std::string sas;
+    std::string tenant_id;
+    std::string client_id;
+    std::string client_secret;
+    std::string authority;
+    std::string token_file;
+    std::string identity_endpoint;
+    std::string identity_header;
+    // A MB is 2^20 bytes.
+    int commit_mb = 64;
+    int commit_interval_s = 60;
+    int memory_mb = 128;
+    int target_file_mb = 128;
+  } lake;
+
   // A GB is 10^9 bytes.
   struct Retention {
     int check_interval_s = 60;

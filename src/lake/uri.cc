@@ -58,9 +58,15 @@ bool is_here(std::string_view host) {
          host.starts_with("localhost:");
 }
 
+// What stands where others put passwords and signatures is not repeated.
+std::string_view without_secrets(std::string_view uri) {
+  std::size_t authority = std::min(uri.find("://"), uri.size() - 1) + 1;
+  return uri.substr(0, std::min(uri.find_first_of("?#"), uri.find(':', authority)));
+}
+
 tl::unexpected<Error> no_root(std::string_view uri, std::string_view why) {
-  return fail(Code::invalid, "{} is no root of a lake such as {}: {}", json_quoted(uri), kRootForm,
-              why);
+  return fail(Code::invalid, "{} is no root of a lake such as {}: {}",
+              json_quoted(without_secrets(uri)), kRootForm, why);
 }
 
 tl::unexpected<Error> no_endpoint(std::string_view why) {

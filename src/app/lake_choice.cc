@@ -1,0 +1,147 @@
+#include "app/lake_choice.h"
+
+#include <unistd.h>
+
+#include <system_error>
+#include <utility>
+
+#include "lake/azure_store.h"
+#include "lake/folder_store.h"
+
+namespace tillrace::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Credential = Result<lake::CredentialOptions>;
+
+struct Needed {
+  const char* setting;
+  const std::string& value;
+};
+
+Status check_given(const std::string& credential, std::initializer_list<Needed> all) {
+  for (const Needed& needed : all)
+    if (needed.value.empty())
+      return fail(Code::invalid, "lake.credential = \"{}\" wants {}, which is empty", credential,
+                  needed.setting);
+  return {};
+}
+
+Credential service_principal(const Config::Lake& lake) {
+  Status given = check_given(lake.credential, {{"lake.tenant_id", lake.tenant_id},
+                                               {"lake.client_id", lake.client_id},
+                                               {"lake.client_secret", lake.client_secret}});
+  if (!given) return fail(given.error());
+  lake::ServicePrincipal options{lake.tenant_id, lake.client_id, lake.client_secret};
+  if (!lake.authority.empty()) options.authority = lake.authority;
+  return options;
+}
+
+Credential managed_identity(const Config::Lake& lake) {
+  lake::ManagedIdentity options;
+  options.client_id = lake.client_id;
+  if (!lake.identity_endpoint.empty()) options.endpoint = lake.identity_endpoint;
+  options.identity_header = lake.identity_header;
+  return options;
+}
+
+Credential workload_identity(const Config::Lake& lake) {
+  Status given = check_given(lake.credential, {{"lake.tenant_id", lake.tenant_id},
+                                               {"lake.client_id", lake.client_id},
+                                               {"lake.token_file", lake.token_file}});
+  if (!given) return fail(given.error());
+  lake::WorkloadIdentity options{lake.tenant_id, lake.client_id, lake.token_file};
+  if (!lake.authority.empty()) options.authority = lake.authority;
+  return options;
+}
+
+}  // namespace
+
+bool is_lake_on_azure(const Config& config) { return lake::is_azure_root(config.lake.root); }
+
+std::string lake_root(const Config& config) {
+  if (is_lake_on_azure(config)) return config.lake.root;
+  fs::path folder = config.lake.root;
+  if (folder.empty()) folder = config.data_dir / "lake";
+  return fs::absolute(folder).lexically_normal().string();
+}
+
+Credential lake_credential(const Config& config) {
+  const Config::Lake& lake = config.lake;
+  if (lake.credential == "account_key") {
+    Status given = check_given(lake.credential, {{"lake.account_key", lake.account_key}});
+    return given ? Credential(lake::AccountKey{lake.account_key}) : fail(given.error());
+  }
+  if (lake.credential == "sas") {
+    Status given = check_given(lake.credential, {{"lake.sas", lake.sas}});
+    return given ? Credential(lake::SharedAccessSignature{lake.sas}) : fail(given.error());
+  }
+  if (lake.credential == "service_principal") return service_principal(lake);
+  if (lake.credential == "managed_identity") return managed_identity(lake);
+  if (lake.credential == "workload_identity") return workload_identity(lake);
+  return fail(Code::invalid,
+              "lake.root is on Azure, and lake.credential does not say how to prove who asks: "
+              "account_key, sas, service_principal, managed_identity or workload_identity");
+}
+
+Result<std::unique_ptr<lake::Store>> open_lake_store(const Config& config, Clock& clock,
+                                                     Random& random, Metrics& metrics) {
+  if (!is_lake_on_azure(config)) {
+    auto opened = lake::FolderStore::open(lake_root(config), clock, random);
+    if (!opened) return fail(opened.error(), "lake.root");
+    return std::move(*opened);
+  }
+  auto credential = lake_credential(config);
+  if (!credential) return fail(credential.error());
+  lake::AzureOptions options;
+  options.root = config.lake.root;
+  options.endpoint = config.lake.endpoint;
+  options.credential = std::move(*credential);
+  auto opened = lake::AzureStore::open(std::move(options), clock, random, metrics);
+  if (!opened) return fail(opened.error(), "the lake's settings");
+  return std::move(*opened);
+}
+
+fs::path lake_spool(const Config& config, const std::string& part) {
+  std::string name = fmt::format("{}-{}", part, ::getpid());
+  std::error_code absent;
+  if (fs::is_directory(config.data_dir, absent)) return config.data_dir / "lake-spool" / name;
+  return fs::temp_directory_path() / ("tillrace-" + name);
+}
+
+lake::DuckOptions lake_engine(const Config& config, const fs::path& spool) {
+  lake::DuckOptions options;
+  options.memory_limit_mb = static_cast<std::uint64_t>(config.lake.memory_mb);
+  options.temp_folder = spool / "duckdb";
+  return options;
+}
+
+Result<std::unique_ptr<OpenLake>> OpenLake::open(const Config& config, const std::string& part,
+                                                 Clock& clock, Random& random, Metrics& metrics) {
+  auto store = open_lake_store(config, clock, random, metrics);
+  if (!store) return fail(store.error());
+  fs::path spool = lake_spool(config, part);
+  auto duck = lake::Duck::open(lake_engine(config, spool));
+  if (!duck) return fail(duck.error());
+  auto session = lake::DuckSession::open(*duck);
+  if (!session) return fail(session.error());
+  return std::make_unique<OpenLake>(std::move(*store), std::move(*duck), std::move(*session),
+                                    std::move(spool), clock, random);
+}
+
+OpenLake::OpenLake(std::unique_ptr<lake::Store> store, lake::Duck duck, lake::DuckSession session,
+                   fs::path spool, Clock& clock, Random& random)
+    : store_(std::move(store)),
+      duck_(std::move(duck)),
+      session_(std::move(session)),
+      spool_(std::move(spool)),
+      clock_(clock),
+      random_(random) {}
+
+OpenLake::~OpenLake() {
+  std::error_code ignored;
+  fs::remove_all(spool_, ignored);
+}
+
+}  // namespace tillrace::app

@@ -1,0 +1,168 @@
+#include "app/lake_choice.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/scratch_for_tests.h"
+
+namespace tillrace::app {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kRoot = "abfss://shop@account.dfs.core.windows.net/lake";
+constexpr const char* kSecret = "c2VjcmV0c2VjcmV0";
+
+class LakeChoiceTest : public testing::Test {
+ protected:
+  LakeChoiceTest() { config_.data_dir = folder_.path() / "data"; }
+
+  void on_azure(const std::string& credential) {
+    config_.lake.root = kRoot;
+    config_.lake.credential = credential;
+  }
+  std::string refusal() {
+    auto store = open_lake_store(config_, clock_, random_, metrics_);
+    return store ? "accepted" : store.error().message;
+  }
+  template <class Options>
+  Options credential() {
+    auto made = lake_credential(config_);
+    EXPECT_TRUE(made) << made.error().message;
+    return std::get<Options>(*made);
+  }
+  static Status set(Config& config, const std::string& key, const std::string& value) {
+    return (*find_setting(key))->set(config, value);
+  }
+
+  ScratchFolder folder_;
+  SystemClock clock_;
+  SystemRandom random_;
+  Metrics metrics_;
+  Config config_;
+};
+
+TEST_F(LakeChoiceTest, WithoutARootTheLakeLiesInTheDataFolder) {
+  EXPECT_FALSE(is_lake_on_azure(config_));
+  EXPECT_EQ(lake_root(config_), (folder_.path() / "data/lake").string());
+  auto store = open_lake_store(config_, clock_, random_, metrics_);
+  ASSERT_TRUE(store) << store.error().message;
+  ASSERT_TRUE((*store)->put("a", "1"));
+  EXPECT_TRUE(std::filesystem::exists(folder_.path() / "data/lake/a"));
+}
+
+TEST_F(LakeChoiceTest, ARelativeFolderIsToldInFull) {
+  config_.lake.root = "some/../lake";
+  EXPECT_EQ(lake_root(config_), (std::filesystem::current_path() / "lake").string());
+}
+
+TEST_F(LakeChoiceTest, AFolderThatCannotBeMadeIsNamedWithTheSetting) {
+  config_.lake.root = folder_.file("taken", "") / "lake";
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("lake.root"), HasSubstr("taken")));
+}
+
+TEST_F(LakeChoiceTest, AzureWithoutACredentialIsRefusedNamingTheSetting) {
+  on_azure("");
+  EXPECT_TRUE(is_lake_on_azure(config_));
+  EXPECT_EQ(lake_root(config_), kRoot);
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("lake.credential"), HasSubstr("managed_identity")));
+}
+
+TEST_F(LakeChoiceTest, ACredentialThatLacksSomethingIsRefusedNamingTheSetting) {
+  for (auto [credential, setting] : {std::pair{"account_key", "lake.account_key"},
+                                     {"sas", "lake.sas"},
+                                     {"service_principal", "lake.tenant_id"},
+                                     {"workload_identity", "lake.tenant_id"}}) {
+    on_azure(credential);
+    EXPECT_THAT(refusal(), AllOf(HasSubstr(credential), HasSubstr(setting)));
+  }
+  config_.lake.tenant_id = config_.lake.client_id = "0a";
+  EXPECT_THAT(refusal(), HasSubstr("lake.token_file"));
+  on_azure("service_principal");
+  EXPECT_THAT(refusal(), HasSubstr("lake.client_secret"));
+}
+
+TEST_F(LakeChoiceTest, EachCredentialTakesItsSettings) {
+  config_.lake.account_key = config_.lake.sas = config_.lake.client_secret = kSecret;
+  config_.lake.tenant_id = "t";
+  config_.lake.client_id = "c";
+  config_.lake.token_file = "/run/token";
+  on_azure("account_key");
+  EXPECT_EQ(credential<lake::AccountKey>().key, kSecret);
+  on_azure("sas");
+  EXPECT_EQ(credential<lake::SharedAccessSignature>().token, kSecret);
+  on_azure("service_principal");
+  EXPECT_EQ(credential<lake::ServicePrincipal>().client_secret, kSecret);
+  EXPECT_EQ(credential<lake::ServicePrincipal>().authority, lake::kPublicAuthority);
+  on_azure("workload_identity");
+  EXPECT_EQ(credential<lake::WorkloadIdentity>().token_file, "/run/token");
+  on_azure("managed_identity");
+  EXPECT_EQ(credential<lake::ManagedIdentity>().endpoint, lake::kMachineIdentityEndpoint);
+  config_.lake.identity_endpoint = "http://127.0.0.1:1/x";
+  config_.lake.identity_header = kSecret;
+  config_.lake.authority = "https://login.example.com";
+  EXPECT_EQ(credential<lake::ManagedIdentity>().endpoint, "http://127.0.0.1:1/x");
+  EXPECT_EQ(credential<lake::ManagedIdentity>().identity_header, kSecret);
+  on_azure("workload_identity");
+  EXPECT_EQ(credential<lake::WorkloadIdentity>().authority, "https://login.example.com");
+}
+
+TEST_F(LakeChoiceTest, AzureIsNotAskedWhenTheStoreIsOpened) {
+  on_azure("account_key");
+  config_.lake.account_key = kSecret;
+  config_.lake.endpoint = "http://127.0.0.1:1/account";
+  EXPECT_EQ(refusal(), "accepted");
+}
+
+TEST_F(LakeChoiceTest, NoRefusalRepeatsASecret) {
+  std::string broken = std::string(kSecret) + " \x01";
+  config_.lake.account_key = config_.lake.sas = config_.lake.client_secret =
+      config_.lake.identity_header = broken;
+  config_.lake.tenant_id = config_.lake.client_id = "0a";
+  for (const char* credential : {"account_key", "sas", "service_principal", "managed_identity"}) {
+    on_azure(credential);
+    EXPECT_THAT(refusal(), AllOf(Not(HasSubstr(kSecret)), Not(testing::StrEq("accepted"))))
+        << credential;
+  }
+}
+
+TEST_F(LakeChoiceTest, NeitherARootNorAnEndpointIsRepeatedWithTheSecretsInIt) {
+  for (std::string value : {"https://account.blob.core.windows.net/c?sv=1&sig=SECRET",
+                            "abfss://shop@account.dfs.core.windows.net/a?sig=SECRET",
+                            "abfss://me:SECRET@account.dfs.core.windows.net/a",
+                            "s3://me:SECRET@bucket/a", "https://me:SECRET@host/a"}) {
+    for (const char* key : {"lake.root", "lake.endpoint"}) {
+      Status set_it = set(config_, key, value);
+      ASSERT_FALSE(set_it) << key << " " << value;
+      EXPECT_THAT(set_it.error().message, Not(HasSubstr("SECRET")));
+    }
+  }
+}
+
+TEST_F(LakeChoiceTest, EverySecretIsHiddenWhenSettingsAreShown) {
+  for (const char* key :
+       {"lake.account_key", "lake.sas", "lake.client_secret", "lake.identity_header"})
+    EXPECT_EQ((*find_setting(key))->secret, Secret::whole) << key;
+}
+
+TEST_F(LakeChoiceTest, TheSpoolFolderGoesWithTheLake) {
+  std::filesystem::create_directories(config_.data_dir);
+  std::filesystem::path spool = lake_spool(config_, "test");
+  {
+    auto opened = OpenLake::open(config_, "test", clock_, random_, metrics_);
+    ASSERT_TRUE(opened) << opened.error().message;
+    auto file = lake::SpoolFile::reserve((*opened)->ports(), ".x");
+    ASSERT_TRUE(file);
+    EXPECT_TRUE(std::filesystem::exists(spool));
+  }
+  EXPECT_FALSE(std::filesystem::exists(spool));
+}
+
+TEST_F(LakeChoiceTest, WithoutADataFolderNoneIsMadeForFilesOnTheirWay) {
+  EXPECT_THAT(lake_spool(config_, "query").string(), Not(HasSubstr("data")));
+}
+
+}  // namespace
+}  // namespace tillrace::app
