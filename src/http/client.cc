@@ -45,6 +45,11 @@ std::size_t on_body(char* bytes, std::size_t, std::size_t length, void* context)
   return length;
 }
 
+// Asked about once a second, and whenever bytes come or go. Anything but 0 ends the call.
+int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<const std::stop_token*>(context)->stop_requested() ? 1 : 0;
+}
+
 std::size_t on_header(char* bytes, std::size_t, std::size_t length, void* context) {
   auto& arriving = *static_cast<Arriving*>(context);
   arriving.header_bytes += length;
@@ -205,6 +210,11 @@ void Client::Impl::prepare(const Call& call, bool without_proxy) {
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(call.total_timeout_ms));
   set(CURLOPT_WRITEFUNCTION, &on_body);
   set(CURLOPT_HEADERFUNCTION, &on_header);
+  if (options.stop.stop_possible()) {
+    set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_XFERINFOFUNCTION, &on_progress);
+    set(CURLOPT_XFERINFODATA, &options.stop);
+  }
   set_method(call);
   set_certificates();
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "base/result.h"
@@ -18,6 +19,8 @@ struct ClientOptions {
       {};  // whose certificates the server may have; when empty, those of the system
   std::string certificate_file = {};  // the client's own, for servers that ask for one
   std::string key_file = {};          // without a passphrase
+  // Once stop is requested, a call under way is broken off within a second or so, as unavailable.
+  std::stop_token stop = {};
 };
 
 struct Call {

@@ -100,15 +100,21 @@ Result<http::Response> AzureClient::send(const AzureRequest& request, std::strin
     may_renew = may_renew && !made.at_once;
     Nanos pause = made.at_once ? Nanos(0) : pause_after(made, tries);
     Nanos now = clock_.monotonic();
-    if (!made.may_pass || now + pause >= deadline) {
+    if (!made.may_pass || now + pause >= deadline || options_.stop.stop_requested()) {
       failed_.add();
       return fail(Code::unavailable, "{} at {}: {} ({} tries in {} ms)", doing, endpoint_.text(),
                   made.trouble, tries,
                   std::chrono::duration_cast<milliseconds>(now - begin).count());
     }
     retried_.add();
-    clock_.sleep_for(pause);
+    this->pause(pause);
   }
+}
+
+void AzureClient::pause(Nanos duration) {
+  constexpr Nanos kLook = milliseconds(100);  // whether to stop
+  for (Nanos left = duration; left > Nanos(0) && !options_.stop.stop_requested(); left -= kLook)
+    clock_.sleep_for(std::min(left, kLook));
 }
 
 AzureClient::Try AzureClient::try_once(const AzureRequest& request, Nanos left, bool may_renew) {
@@ -147,7 +153,9 @@ Result<http::Response> AzureClient::exchange(const AzureRequest& request, Nanos 
       idle_.pop_back();
     }
   }
-  if (!client) client.emplace(http::ClientOptions{.max_response_bytes = kMostAnswerBytes});
+  if (!client)
+    client.emplace(
+        http::ClientOptions{.max_response_bytes = kMostAnswerBytes, .stop = options_.stop});
   auto answer = client->send(call);
   MutexLock lock(mutex_);
   idle_.push_back(std::move(*client));

@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,9 @@ struct AzureRetryOptions {
   int try_ms = 20'000;           // for one try, from connecting to the answer's last byte
   int first_pause_ms = 200;      // doubled from try to try; a random half of it is taken off
   int longest_pause_ms = 5'000;  // unless Retry-After asks for more
+  // Once stop is requested there are no more tries, and the one under way is broken off within a
+  // second or so.
+  std::stop_token stop = {};
 };
 
 // Thread-safe: each call under way has connections of its own, which are kept for later calls.
@@ -48,6 +52,7 @@ class AzureClient {
   Try try_once(const AzureRequest& request, Nanos left, bool may_renew);
   Result<http::Response> exchange(const AzureRequest& request, Nanos left);
   Nanos pause_after(const Try& failed, int tries);
+  void pause(Nanos duration);
 
   const Endpoint endpoint_;
   const std::unique_ptr<Credential> credential_;
