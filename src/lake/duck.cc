@@ -2,6 +2,7 @@
 
 #include <duckdb.h>
 
+#include <atomic>
 #include <utility>
 
 #include "base/check.h"
@@ -194,6 +195,101 @@ Result<DuckRows> DuckSession::query(const std::string& sql) {
     rows->columns.emplace_back(duckdb_column_name(&rows->result, i));
   }
   return DuckRows(std::move(rows));
+}
+
+namespace {
+
+duckdb_logical_type logical_type(DuckType type) {
+  switch (type) {
+    case DuckType::text: return duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
+    case DuckType::bytes: return duckdb_create_logical_type(DUCKDB_TYPE_BLOB);
+    case DuckType::integer: return duckdb_create_logical_type(DUCKDB_TYPE_INTEGER);
+    case DuckType::bigint: return duckdb_create_logical_type(DUCKDB_TYPE_BIGINT);
+    case DuckType::decimal: return duckdb_create_decimal_type(16, 4);
+    case DuckType::time: return duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP_TZ);
+    case DuckType::date: return duckdb_create_logical_type(DUCKDB_TYPE_DATE);
+  }
+  return duckdb_create_logical_type(DUCKDB_TYPE_INVALID);
+}
+
+void bind_source(duckdb_bind_info info) {
+  const auto* source = static_cast<DuckSource*>(duckdb_bind_get_extra_info(info));
+  for (const DuckColumn& column : source->columns()) {
+    duckdb_logical_type type = logical_type(column.type);
+    duckdb_bind_add_result_column(info, column.name.c_str(), type);
+    duckdb_destroy_logical_type(&type);
+  }
+}
+
+// One thread, so that the source need not be safe for many, and the rows keep their order.
+void begin_source(duckdb_init_info info) { duckdb_init_set_max_threads(info, 1); }
+
+void pull_source(duckdb_function_info info, duckdb_data_chunk output) {
+  CHECK(duckdb_vector_size() >= DuckChunk::kRows);
+  auto* source = static_cast<DuckSource*>(duckdb_function_get_extra_info(info));
+  std::vector<DuckChunk::Vector> vectors;
+  for (std::size_t i = 0; i < source->columns().size(); ++i) {
+    duckdb_vector vector = duckdb_data_chunk_get_vector(output, i);
+    vectors.push_back({vector, duckdb_vector_get_data(vector)});
+  }
+  DuckChunk chunk(std::move(vectors));
+  auto rows = source->fill(chunk);
+  if (!rows) return duckdb_function_set_error(info, rows.error().message.c_str());
+  CHECK(*rows <= DuckChunk::kRows);
+  duckdb_data_chunk_set_size(output, *rows);
+}
+
+}  // namespace
+
+Result<std::string> DuckSession::offer(DuckSource& source) {
+  static std::atomic<std::uint64_t> offered = 0;
+  std::string name = fmt::format("source_{}", ++offered);
+  duckdb_table_function function = duckdb_create_table_function();
+  duckdb_table_function_set_name(function, name.c_str());
+  duckdb_table_function_set_extra_info(function, &source, nullptr);
+  duckdb_table_function_set_bind(function, bind_source);
+  duckdb_table_function_set_init(function, begin_source);
+  duckdb_table_function_set_function(function, pull_source);
+  duckdb_state state = duckdb_register_table_function(impl_->connection, function);
+  duckdb_destroy_table_function(&function);
+  if (state == DuckDBError) return fail(Code::unavailable, "DuckDB takes no function {}", name);
+  return name + "()";
+}
+
+template <class Value>
+Value& DuckChunk::value(std::size_t column, std::size_t row) {
+  CHECK(column < vectors_.size() && row < kRows);
+  return static_cast<Value*>(vectors_[column].values)[row];
+}
+
+void DuckChunk::text(std::size_t column, std::size_t row, std::string_view value) {
+  bytes(column, row, value);
+}
+void DuckChunk::bytes(std::size_t column, std::size_t row, std::string_view value) {
+  CHECK(column < vectors_.size() && row < kRows);
+  duckdb_unsafe_vector_assign_string_element_len(
+      static_cast<duckdb_vector>(vectors_[column].handle), row, value.data(), value.size());
+}
+void DuckChunk::integer(std::size_t column, std::size_t row, std::int32_t value) {
+  this->value<std::int32_t>(column, row) = value;
+}
+void DuckChunk::bigint(std::size_t column, std::size_t row, std::int64_t value) {
+  this->value<std::int64_t>(column, row) = value;
+}
+void DuckChunk::decimal(std::size_t column, std::size_t row, std::int64_t ten_thousandths) {
+  this->value<std::int64_t>(column, row) = ten_thousandths;
+}
+void DuckChunk::time(std::size_t column, std::size_t row, UtcMicros value) {
+  this->value<duckdb_timestamp>(column, row) = {value.value};
+}
+void DuckChunk::date(std::size_t column, std::size_t row, std::int32_t days_since_1970) {
+  this->value<duckdb_date>(column, row) = {days_since_1970};
+}
+void DuckChunk::null(std::size_t column, std::size_t row) {
+  CHECK(column < vectors_.size() && row < kRows);
+  auto vector = static_cast<duckdb_vector>(vectors_[column].handle);
+  duckdb_vector_ensure_validity_writable(vector);
+  duckdb_validity_set_row_invalid(duckdb_vector_get_validity(vector), row);
 }
 
 DuckRows::DuckRows(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

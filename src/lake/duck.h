@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -67,6 +68,53 @@ class DuckRows {
   std::unique_ptr<Impl> impl_;
 };
 
+// The types of a source's columns: VARCHAR, BLOB, INTEGER, BIGINT, DECIMAL(16,4), TIMESTAMPTZ,
+// DATE.
+enum class DuckType : std::uint8_t { text, bytes, integer, bigint, decimal, time, date };
+
+struct DuckColumn {
+  std::string name;
+  DuckType type;
+};
+
+// Some rows on their way into DuckDB. A value is set once, by column and row, each from 0; the
+// column must be of the type. For the thread that fills it.
+class DuckChunk {
+ public:
+  static constexpr std::size_t kRows = 2'048;  // at most
+
+  void text(std::size_t column, std::size_t row, std::string_view value);  // valid UTF-8
+  void bytes(std::size_t column, std::size_t row, std::string_view value);
+  void integer(std::size_t column, std::size_t row, std::int32_t value);
+  void bigint(std::size_t column, std::size_t row, std::int64_t value);
+  void decimal(std::size_t column, std::size_t row, std::int64_t ten_thousandths);
+  void time(std::size_t column, std::size_t row, UtcMicros value);
+  void date(std::size_t column, std::size_t row, std::int32_t days_since_1970);
+  void null(std::size_t column, std::size_t row);
+
+  struct Vector {  // DuckDB's
+    void* handle;
+    void* values;
+  };
+  explicit DuckChunk(std::vector<Vector> vectors) : vectors_(std::move(vectors)) {}
+
+ private:
+  template <class Value>
+  Value& value(std::size_t column, std::size_t row);
+  std::vector<Vector> vectors_;
+};
+
+// Rows that a statement pulls while it runs, so that they are nowhere as a whole.
+class DuckSource {
+ public:
+  virtual ~DuckSource() = default;
+  virtual const std::vector<DuckColumn>& columns() const = 0;
+  // Fills rows from 0 on and answers how many: none at the end. Called on the thread that runs the
+  // statement, or on one of DuckDB's, one call at a time; throws nothing. A failure ends the
+  // statement, which tells the message as invalid: the source may keep its error for who asks.
+  virtual Result<std::size_t> fill(DuckChunk& chunk) = 0;
+};
+
 // One line of work on a Duck. For one thread at a time. Times are shown and read in UTC.
 //
 // Errors: invalid, the SQL or a value in it is wrong; exhausted, memory or disk are not enough;
@@ -82,6 +130,9 @@ class DuckSession {
   Status run(const std::string& sql);
   // One statement.
   Result<DuckRows> query(const std::string& sql);
+  // SQL that names the rows of `source`, such as "source_7()", for all sessions of the Duck; each
+  // statement with it runs through the source once. Not after the source is gone.
+  Result<std::string> offer(DuckSource& source);
 
  private:
   friend class DuckAppender;

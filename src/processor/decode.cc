@@ -12,7 +12,7 @@ EventId identity_of(const StoredRecord& stored, const Transaction& event) {
 using warehouse::RejectedKind;
 using warehouse::RejectedRecord;
 
-RejectedRecord rejected(StoredRecord stored, RejectedKind kind, std::string_view field,
+RejectedRecord rejected(StoredRecord& stored, RejectedKind kind, std::string_view field,
                         std::string reason) {
   Record& record = stored.record;
   return {stored.offset,         record.event_id,         record.received_at,
@@ -20,38 +20,41 @@ RejectedRecord rejected(StoredRecord stored, RejectedKind kind, std::string_view
           std::string(field),    std::move(reason)};
 }
 
-RejectedRecord no_event(StoredRecord stored, const Rejection& why) {
+RejectedRecord no_event(StoredRecord& stored, const Rejection& why) {
   RejectedKind kind = why.malformed ? RejectedKind::not_json : RejectedKind::field;
-  return rejected(std::move(stored), kind, why.errors.front().field, to_string(why));
+  return rejected(stored, kind, why.errors.front().field, to_string(why));
 }
 
-RejectedRecord too_large(StoredRecord stored) {
+RejectedRecord too_large(StoredRecord& stored) {
   std::string reason = fmt::format("an event of up to {} bytes, got {}", EventParser::kMostBytes,
                                    stored.record.value.size());
-  return rejected(std::move(stored), RejectedKind::too_large, "", std::move(reason));
+  return rejected(stored, RejectedKind::too_large, "", std::move(reason));
 }
 
 }  // namespace
 
+tl::expected<Decoded, RejectedRecord> decode(StoredRecord& stored, EventParser& parser) {
+  if (stored.record.value.size() > EventParser::kMostBytes)
+    return tl::unexpected(too_large(stored));
+  auto event = parser.parse(stored.record.value);
+  if (!event) return tl::unexpected(no_event(stored, event.error()));
+  EventId id = identity_of(stored, *event);
+  return Decoded{id, std::move(*event)};
+}
+
 void decode(std::vector<StoredRecord> records, EventParser& parser, warehouse::Batch& batch) {
   batch.lines.reserve(records.size());
   for (StoredRecord& stored : records) {
-    if (stored.record.value.size() > EventParser::kMostBytes) {
-      batch.rejected.push_back(too_large(std::move(stored)));
-      continue;
-    }
-    auto event = parser.parse(stored.record.value);
-    if (event) {
-      EventId id = identity_of(stored, *event);
-      batch.lines.push_back({stored.offset, id, std::move(*event)});
-    } else {
-      batch.rejected.push_back(no_event(std::move(stored), event.error()));
-    }
+    auto decoded = decode(stored, parser);
+    if (decoded)
+      batch.lines.push_back({stored.offset, decoded->id, std::move(decoded->event)});
+    else
+      batch.rejected.push_back(std::move(decoded.error()));
   }
 }
 
 RejectedRecord refused(StoredRecord stored, std::string reason) {
-  return rejected(std::move(stored), RejectedKind::refused, "", std::move(reason));
+  return rejected(stored, RejectedKind::refused, "", std::move(reason));
 }
 
 }  // namespace tillrace::processor

@@ -6,6 +6,14 @@
 
 namespace tillrace::processor {
 
+struct Decoded {
+  EventId id;  // see decode()
+  Transaction event;
+};
+
+// One record. What is rejected is taken from `stored`; of what is an event, it stays whole.
+tl::expected<Decoded, warehouse::RejectedRecord> decode(StoredRecord& stored, EventParser& parser);
+
 // Fills lines and rejected from `records`: a record that is no valid event is rejected with its
 // reason, never dropped. A line's identity is its record's,
 // but where no gateway gave it: then the event's own comes first (docs/formats/event-id.md).

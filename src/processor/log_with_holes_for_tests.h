@@ -7,9 +7,10 @@
 
 namespace tillrace::processor {
 
-class LogWithHoles final : public log::Log {
+// Hands everything on to another log.
+class LogOnLog : public log::Log {
  public:
-  LogWithHoles(log::Log& log, std::int64_t holes) : log_(log), holes_(holes) {}
+  explicit LogOnLog(log::Log& log) : log_(log) {}
 
   using Log::append;
   void append(std::vector<Record> batch, std::optional<log::Receipt> receipt,
@@ -21,21 +22,14 @@ class LogWithHoles final : public log::Log {
   }
   Result<log::Fetched> read(Partition partition, Offset from,
                             const log::ReadLimits& limits) override {
-    auto end = log_.end(partition);
-    if (!end) return fail(end.error());
-    if (from < *end) return log_.read(partition, from, limits);
-    return log::Fetched{{}, {end->value + holes_}};
+    return log_.read(partition, from, limits);
   }
   Result<bool> wait_for(Partition partition, Offset offset, std::chrono::nanoseconds timeout,
                         const std::stop_token& stop) override {
     return log_.wait_for(partition, offset, timeout, stop);
   }
   Result<Offset> first(Partition partition) override { return log_.first(partition); }
-  Result<Offset> end(Partition partition) override {
-    auto end = log_.end(partition);
-    if (!end) return end;
-    return Offset{end->value + holes_};
-  }
+  Result<Offset> end(Partition partition) override { return log_.end(partition); }
   Result<std::unique_ptr<log::Membership>> join(std::string_view group) override {
     return log_.join(group);
   }
@@ -52,8 +46,28 @@ class LogWithHoles final : public log::Log {
   }
   void stop() override { log_.stop(); }
 
- private:
+ protected:
   log::Log& log_;
+};
+
+class LogWithHoles final : public LogOnLog {
+ public:
+  LogWithHoles(log::Log& log, std::int64_t holes) : LogOnLog(log), holes_(holes) {}
+
+  Result<log::Fetched> read(Partition partition, Offset from,
+                            const log::ReadLimits& limits) override {
+    auto end = log_.end(partition);
+    if (!end) return fail(end.error());
+    if (from < *end) return log_.read(partition, from, limits);
+    return log::Fetched{{}, {end->value + holes_}};
+  }
+  Result<Offset> end(Partition partition) override {
+    auto end = log_.end(partition);
+    if (!end) return end;
+    return Offset{end->value + holes_};
+  }
+
+ private:
   const std::int64_t holes_;
 };
 

@@ -36,20 +36,23 @@ PartitionMetrics::PartitionMetrics(Metrics& metrics, const std::string& sink, Pa
     labels["reason"] = warehouse::name(kind);
     rejected_[static_cast<std::size_t>(kind)] =
         metrics.counter("tillrace_processor_rejected_total",
-                        "Records that went to stream.rejected, by what is wrong", labels);
+                        "Records that are no events for the sink, by what is wrong", labels);
   }
 }
 
 void PartitionMetrics::applied(const warehouse::BatchCounts& counts,
                                const std::vector<warehouse::RejectedRecord>& rejected,
                                double batch_seconds) {
+  applied(counts, batch_seconds);
+  for (const warehouse::RejectedRecord& record : rejected) this->rejected(record.kind, 1);
+}
+
+void PartitionMetrics::applied(const warehouse::BatchCounts& counts, double batch_seconds) {
   received_.add(
       static_cast<double>(counts.inserted + counts.replaced + counts.repeated + counts.rejected));
   inserted_.add(static_cast<double>(counts.inserted));
   replaced_.add(static_cast<double>(counts.replaced));
   repeated_.add(static_cast<double>(counts.repeated));
-  for (const warehouse::RejectedRecord& record : rejected)
-    rejected_[static_cast<std::size_t>(record.kind)].add();
   batch_seconds_.observe(batch_seconds);
 }
 

@@ -13,6 +13,10 @@ class PartitionMetrics {
   // `rejected` are the batch's.
   void applied(const warehouse::BatchCounts& counts,
                const std::vector<warehouse::RejectedRecord>& rejected, double batch_seconds);
+  void applied(const warehouse::BatchCounts& counts, double batch_seconds);
+  void rejected(warehouse::RejectedKind kind, std::int64_t records) {
+    rejected_[static_cast<std::size_t>(kind)].add(static_cast<double>(records));
+  }
   void failed(Code code);
   // Seconds from a request's arrival to its rows being visible to everybody.
   void visible_after(double seconds) { visible_seconds_.observe(seconds); }

@@ -22,7 +22,7 @@ struct BatchLimits {
 };
 
 // Not thread-safe; driven by one thread of Processor. What it borrows outlives it.
-class PartitionLoop {
+class PartitionLoop final : public Loop {
  public:
   PartitionLoop(Partition partition, BatchLimits limits, TimeZone shop, log::Log& log,
                 const SinkKind& sink, Clock& clock, Metrics& metrics);
@@ -37,15 +37,13 @@ class PartitionLoop {
   // reason. It is a failure (invalid) when nothing but refused events came lately, or when
   // PostgreSQL refuses the batch also without the event: then a rule of the database is to blame,
   // not the events.
-  Status run_once(std::chrono::milliseconds patience, const std::stop_token& stop);
+  Status run_once(std::chrono::milliseconds patience, const std::stop_token& stop) override;
 
   // The next offset the sink wants; nothing before it was asked, after a failure, and when
   // the session was lost.
-  std::optional<Offset> mark() const { return mark_; }
-  // Another process has the partition now, and tells its lag.
-  void leave() { metrics_.lag(0); }
-  // After unavailable.
-  Status recover_sink() { return sink_->recover(); }
+  std::optional<Offset> mark() const override { return mark_; }
+  void leave() override { metrics_.lag(0); }
+  Status recover_sink() override { return sink_->recover(); }
 
  private:
   struct Prepared {

@@ -49,7 +49,8 @@ Progress PartitionWorker::progress() const {
 }
 
 void PartitionWorker::run(const std::stop_token& stop) {
-  PartitionLoop loop(partition_, options_.batch, options_.shop, log_, sink_, clock_, metrics_);
+  auto opened = open_loop();
+  Loop& loop = *opened;
   int pause_ms = options_.first_pause_ms;
   while (!stop.stop_requested()) {
     Status done = loop.run_once(kPatience, stop);
@@ -63,9 +64,15 @@ void PartitionWorker::run(const std::stop_token& stop) {
   loop.leave();
 }
 
+std::unique_ptr<Loop> PartitionWorker::open_loop() {
+  if (sink_.open_loop) return sink_.open_loop(partition_);
+  return std::make_unique<PartitionLoop>(partition_, options_.batch, options_.shop, log_, sink_,
+                                         clock_, metrics_);
+}
+
 // A conflict means that another process writes the partition too, for as long as the group takes to
 // agree. Each of them is a batch read in vain, so the pause grows as after any other failure.
-bool PartitionWorker::survive(const Error& error, int& pause_ms, PartitionLoop& loop,
+bool PartitionWorker::survive(const Error& error, int& pause_ms, Loop& loop,
                               const std::stop_token& stop) {
   if (error.code == Code::corrupt) {
     logging::error("{}: partition {} stops: {}", sink_.name, partition_.value, error.message);

@@ -50,8 +50,9 @@ class PartitionWorker {
 
  private:
   void run(const std::stop_token& stop);
+  std::unique_ptr<Loop> open_loop();
   // False when the loop is to end.
-  bool survive(const Error& error, int& pause_ms, PartitionLoop& loop, const std::stop_token& stop);
+  bool survive(const Error& error, int& pause_ms, Loop& loop, const std::stop_token& stop);
   void report(std::optional<Offset> mark);
   void report_problem(const std::string& problem, bool has_stopped);
 

@@ -40,6 +40,7 @@ void Processor::stop() {
     MutexLock lock(mutex_);
     for (auto& [partition, worker] : workers_) worker->ask_to_stop();
   }
+  if (sink_.abandon) sink_.abandon();
   while (is_working()) clock_.sleep_for(kPoll);
 }
 
@@ -98,6 +99,8 @@ std::vector<Processor::Held> Processor::held() const {
 
 Health Processor::health() const {
   Health health;
+  health.is_detached = sink_.is_detached && sink_.is_detached();
+  if (health.is_detached) return health;
   auto add = [&health](const std::string& problem) {
     if (problem.empty()) return;
     health.is_writing = false;
@@ -119,13 +122,36 @@ void Processor::look_at_log() {
   if (!partitions.empty()) is_log_away_ = !log_.end(partitions.front().partition);
 }
 
-std::int64_t Processor::lag_of(const Held& held) const {
+Offset Processor::end_of(Partition partition) const {
   Result<Offset> end = fail(Code::unavailable, "the log is away");
-  if (!is_log_away_) end = log_.end(held.partition);
+  if (!is_log_away_) end = log_.end(partition);
   MutexLock lock(mutex_);
-  Offset& known = ends_[held.partition];
+  Offset& known = ends_[partition];
   if (end) known = *end;
-  return std::max<std::int64_t>(known.value - held.progress.mark.value, 0);
+  return known;
+}
+
+std::int64_t Processor::lag_of(const Held& held) const {
+  return std::max<std::int64_t>(end_of(held.partition).value - held.progress.mark.value, 0);
+}
+
+std::vector<Reached> Processor::reached() const {
+  std::vector<Reached> all;
+  for (const Held& held : held())
+    all.push_back({held.partition, held.progress.mark, end_of(held.partition)});
+  return all;
+}
+
+std::optional<std::vector<Offset>> Processor::marks() const {
+  if (sink_.is_detached && sink_.is_detached()) return std::nullopt;
+  std::vector<Offset> marks(static_cast<std::size_t>(log_.partitions()));
+  for (const Held& held : held())
+    marks[static_cast<std::size_t>(held.partition.value)] = held.progress.mark;
+  return marks;
+}
+
+void Processor::hurry() {
+  if (sink_.hurry) sink_.hurry();
 }
 
 std::vector<Lag> Processor::lags() const {
@@ -150,6 +176,8 @@ bool Processor::has_settled() const {
 }
 
 bool Processor::catch_up(milliseconds patience) {
+  if (sink_.is_detached && sink_.is_detached()) return true;
+  hurry();
   auto deadline = clock_.monotonic() + patience;
   while (!has_settled() && clock_.monotonic() < deadline) clock_.sleep_for(kPoll);
   return has_caught_up();

@@ -21,13 +21,21 @@ namespace tillrace::processor {
 struct Health {
   bool is_writing = true;  // false: waits for something, or has stopped for good
   bool has_stopped = false;
-  std::string problem;  // the last failure, while it lasts
+  bool is_detached = false;  // by a person
+  std::string problem;       // the last failure, while it lasts
 };
 
 struct Lag {
   Partition partition;
   std::int64_t records;  // in the log, and not in the sink
   auto operator<=>(const Lag&) const = default;
+};
+
+// How far a partition is, and where the log ends; as last known.
+struct Reached {
+  Partition partition;
+  Offset mark;
+  Offset end;
 };
 
 // Any number of processes may work on one topic and one store. Each holds the partitions that
@@ -53,10 +61,19 @@ class Processor {
   // Of the partitions held, ascending. What other processes hold they tell themselves. Asks the log
   // where it ends; while that cannot say, by the ends it told last.
   std::vector<Lag> lags() const;
+  // Of the partitions held, ascending.
+  std::vector<Reached> reached() const;
+  // By partition of the topic: the marks in the sink as known here, 0 where they are not; without
+  // asking anybody. Nothing while a person has taken the sink out.
+  std::optional<std::vector<Offset>> marks() const;
+  // Has what waits in the log written now, by a sink that would wait until it is worth it.
+  void hurry();
   // Waits until every record of the partitions held is in the sink: true; false when
-  // `patience` was over first, or what is missing belongs to a partition that has stopped.
+  // `patience` was over first, or what is missing belongs to a partition that has stopped. At once
+  // true when a person has taken the sink out.
   bool catch_up(std::chrono::milliseconds patience);
-  // Finishes the batches in hand. Later calls do nothing.
+  // Finishes the batches in hand; a sink that can abandon them (SinkKind) does. Later calls do
+  // nothing.
   void stop();
 
  private:
@@ -71,6 +88,7 @@ class Processor {
   bool is_working() const;
   std::vector<Held> held() const;
   void look_at_log();
+  Offset end_of(Partition partition) const;
   std::int64_t lag_of(const Held& held) const;
   bool has_caught_up() const;
   bool has_settled() const;

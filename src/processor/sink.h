@@ -1,8 +1,10 @@
-// Where the batches of a partition go: one store, seen by one loop.
+// Where the batches of a partition go: one store, seen by one loop; and what a loop is.
 #pragma once
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "warehouse/batch_writer.h"
@@ -29,12 +31,39 @@ class Sink {
   virtual Status recover() { return {}; }
 };
 
+// One partition's way from the log into a sink, as PartitionWorker drives it. Not thread-safe.
+class Loop {
+ public:
+  virtual ~Loop() = default;
+
+  // Takes what the log has, as much as belongs together, and writes it with the new mark; waits up
+  // to `patience` when there is nothing to do. After any failure the next call starts from the
+  // sink's own mark. corrupt: log and mark contradict each other.
+  virtual Status run_once(std::chrono::milliseconds patience, const std::stop_token& stop) = 0;
+  // The next offset the sink wants; nothing while it has to be asked.
+  virtual std::optional<Offset> mark() const = 0;
+  // Another process has the partition now, and tells its lag.
+  virtual void leave() = 0;
+  // After unavailable.
+  virtual Status recover_sink() { return {}; }
+};
+
 // A sink by name, for all partitions.
 struct SinkKind {
   std::string name;  // in metrics, in /readyz, and of the group that shares the partitions
   // Whether the group's offsets are for people to look at, and not the sink's own marks.
   bool reports_marks = true;
-  std::function<std::unique_ptr<Sink>(Partition)> open;
+  std::function<std::unique_ptr<Sink>(Partition)> open = {};
+
+  // What follows is for sinks that have a pace of their own (lake_sink.h), and may be empty. The
+  // loop instead of PartitionLoop, and `open`:
+  std::function<std::unique_ptr<Loop>(Partition)> open_loop = {};
+  // What waits in the log is to be written now, rather than when it is worth it.
+  std::function<void()> hurry = {};
+  // Work under way in the store is broken off, and no other will succeed.
+  std::function<void()> abandon = {};
+  // A person has taken the sink out; its loops do nothing.
+  std::function<bool()> is_detached = {};
 };
 
 }  // namespace tillrace::processor
