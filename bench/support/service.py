@@ -85,7 +85,8 @@ class Service:
         raise SystemExit(f"no metric {name}")
 
     def lag(self):
-        return sum(each["records"] for each in json.loads(self.get("/readyz"))["lag"])
+        lags = json.loads(self.get("/readyz"))["lag"]
+        return sum(each["records"] for each in lags if each["sink"] != "lake")
 
     def first_batch_began(self):
         """When the warehouse's first batch began, in seconds of the epoch."""

@@ -25,6 +25,8 @@ struct Parsed {
   ReportArguments report;
   RejectedArguments rejected;
   KeyArguments keys;
+  FlushArguments flush;
+  std::string sink;
   std::string id;
   NewTopic topic;
 };
@@ -323,6 +325,40 @@ void add_operator_commands(CLI::App& app, Parsed& parsed) {
   add_csv(*show, parsed);
 }
 
+void add_sink_commands(CLI::App& app, Parsed& parsed) {
+  CLI::App* sink = app.add_subcommand("sink", "Take a sink out, and put it in again");
+  sink->fallthrough()->require_subcommand(1);
+  CLI::App* detach =
+      command_with(*sink, parsed, "detach", "Give a sink no more events; the log keeps none for it",
+                   [](const Context& c, const Parsed& p) { return run_sink_detach(c, p.sink); });
+  CLI::App* attach =
+      command_with(*sink, parsed, "attach", "Go on with what the log still has",
+                   [](const Context& c, const Parsed& p) { return run_sink_attach(c, p.sink); });
+  for (CLI::App* sub : {detach, attach})
+    sub->add_option("NAME", parsed.sink, "the sink: lake")->required();
+  detach->footer("It stays so over restarts.\nExample:\n  tillrace sink detach lake");
+  attach->footer(
+      "What the log has dropped meanwhile is missing in the sink, and is told.\n"
+      "Example:\n  tillrace sink attach lake");
+}
+
+void add_lake_commands(CLI::App& app, Parsed& parsed) {
+  CLI::App* lake = app.add_subcommand("lake", "The lake's tables");
+  lake->fallthrough()->require_subcommand(1);
+  CLI::App* flush =
+      command_with(*lake, parsed, "flush", "Write what waits for the lake now, and wait for it",
+                   [](const Context& c, const Parsed& p) { return run_lake_flush(c, p.flush); });
+  flush->add_option("--url", parsed.flush.url,
+                    "the server (default: the one that runs on --data-dir)");
+  setting_flag(*flush, parsed, "--key", "client.key",
+               "the key to show, from `tillrace keys create`; of scope admin");
+  setting_flag(*flush, parsed, "--ca-file", "client.ca_file",
+               "PEM file of whom to trust as a server");
+  flush->add_option("--timeout", parsed.flush.timeout_s, "seconds to wait for it (default 60)")
+      ->check(CLI::Range(1, 86'400));
+  flush->footer("Example:\n  tillrace lake flush");
+}
+
 void add_key_commands(CLI::App& app, Parsed& parsed) {
   CLI::App* keys = app.add_subcommand("keys", "API keys: who may send events and read metrics");
   keys->fallthrough()->require_subcommand(1);
@@ -420,6 +456,8 @@ int run_cli(const std::vector<std::string>& arguments,
   add_report_commands(app, parsed);
   add_rejected_commands(app, parsed);
   add_operator_commands(app, parsed);
+  add_lake_commands(app, parsed);
+  add_sink_commands(app, parsed);
   add_key_commands(app, parsed);
   if (arguments.empty()) {
     print_out(app.help());

@@ -133,6 +133,15 @@ Exit run_rejected_show(const Context& context, const RejectedArguments& argument
 Exit run_rejected_export(const Context& context, const RejectedArguments& arguments);
 Exit run_rejected_resend(const Context& context, const RejectedArguments& arguments);
 
+// sink_commands.cc
+Exit run_sink_detach(const Context& context, const std::string& sink);
+Exit run_sink_attach(const Context& context, const std::string& sink);
+struct FlushArguments {
+  std::string url;  // empty: of what runs on the data folder
+  int timeout_s = 60;
+};
+Exit run_lake_flush(const Context& context, const FlushArguments& arguments);
+
 // keys_command.cc
 struct KeyArguments {
   std::string name;

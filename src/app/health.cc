@@ -25,11 +25,12 @@ double resident_bytes() {
 
 constexpr std::string_view kReady = "ready";
 
+}  // namespace
+
 std::string_view state_of(const processor::Health& sink) {
+  if (sink.is_detached) return "detached";
   return sink.has_stopped ? "stopped" : sink.is_writing ? "writing" : "waiting";
 }
-
-}  // namespace
 
 Health::Health(log::Log& log, const Processors& processors, gateway::Intake* intake,
                Metrics& metrics)
@@ -57,8 +58,10 @@ void Health::mount(http::Router& router, http::Admit guard) {
 std::string_view Health::status() {
   if (draining_) return "draining";
   if (intake_ == nullptr) {
-    for (const auto& processor : processors_)
-      if (auto sink = processor->health(); !sink.is_writing) return state_of(sink);
+    for (const auto& processor : processors_) {
+      processor::Health sink = processor->health();
+      if (processor->sink() != "lake" && !sink.is_writing) return state_of(sink);
+    }
     return kReady;
   }
   if (!log_.last_write()) return "log-failed";

@@ -13,6 +13,9 @@
 
 namespace tillrace::app {
 
+// "writing", "waiting", "stopped", "detached".
+std::string_view state_of(const processor::Health& sink);
+
 // Thread-safe. What it borrows outlives it, and it outlives the server.
 class Health {
  public:
@@ -24,7 +27,8 @@ class Health {
   // /healthz: the process answers. /readyz, 200 or 503: with an intake, whether it takes events or
   // drains or has no room; how the sinks fare holds up nobody's events as long as the log has room,
   // and is told in the body, a store's own words only to whom `guard` lets pass. A processor alone
-  // is ready while it can write. /metrics, behind `guard`: Prometheus' text format.
+  // is ready while it can write, but to the lake, which may be away for long. /metrics, behind
+  // `guard`: Prometheus' text format.
   void mount(http::Router& router, http::Admit guard = {});
   void start_draining() { draining_ = true; }
 

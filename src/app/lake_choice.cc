@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "app/log_choice.h"
 #include "lake/azure_store.h"
 #include "lake/folder_store.h"
 
@@ -58,6 +59,10 @@ Credential workload_identity(const Config::Lake& lake) {
 
 }  // namespace
 
+bool writes_lake(const Config& config) {
+  return config.lake.enabled && !(uses_kafka(config) && config.lake.root.empty());
+}
+
 bool is_lake_on_azure(const Config& config) { return lake::is_azure_root(config.lake.root); }
 
 std::string lake_root(const Config& config) {
@@ -86,7 +91,8 @@ Credential lake_credential(const Config& config) {
 }
 
 Result<std::unique_ptr<lake::Store>> open_lake_store(const Config& config, Clock& clock,
-                                                     Random& random, Metrics& metrics) {
+                                                     Random& random, Metrics& metrics,
+                                                     std::stop_token stop) {
   if (!is_lake_on_azure(config)) {
     auto opened = lake::FolderStore::open(lake_root(config), clock, random);
     if (!opened) return fail(opened.error(), "lake.root");
@@ -98,6 +104,7 @@ Result<std::unique_ptr<lake::Store>> open_lake_store(const Config& config, Clock
   options.root = config.lake.root;
   options.endpoint = config.lake.endpoint;
   options.credential = std::move(*credential);
+  options.retry.stop = std::move(stop);
   auto opened = lake::AzureStore::open(std::move(options), clock, random, metrics);
   if (!opened) return fail(opened.error(), "the lake's settings");
   return std::move(*opened);

@@ -3,6 +3,7 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "app/config.h"
@@ -15,6 +16,9 @@
 
 namespace tillrace::app {
 
+// Whether a server writes a lake. With Kafka, whose partitions wander from process to process, only
+// where lake.root says which: a lake in each one's data folder would have a part each.
+bool writes_lake(const Config& config);
 bool is_lake_on_azure(const Config& config);
 // The folder, absolute, or abfss://...; no secret.
 std::string lake_root(const Config& config);
@@ -25,8 +29,10 @@ Result<lake::CredentialOptions> lake_credential(const Config& config);
 
 // A folder is made where it is absent; Azure is not asked yet. invalid, naming the setting;
 // unavailable: the folder cannot be made. No message holds a secret. All references outlive it.
+// Once `stop` is requested, requests to Azure end within a second or so, as unavailable.
 Result<std::unique_ptr<lake::Store>> open_lake_store(const Config& config, Clock& clock,
-                                                     Random& random, Metrics& metrics);
+                                                     Random& random, Metrics& metrics,
+                                                     std::stop_token stop = {});
 
 // A folder for the files on their way of one part of one process, such as "sink" or "query". What
 // lies there after a crash is of no use to anybody.

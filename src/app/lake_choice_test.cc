@@ -160,6 +160,16 @@ TEST_F(LakeChoiceTest, TheSpoolFolderGoesWithTheLake) {
   EXPECT_FALSE(std::filesystem::exists(spool));
 }
 
+TEST_F(LakeChoiceTest, WithKafkaALakeIsWrittenOnlyWhereTheSettingsSayWhich) {
+  EXPECT_TRUE(writes_lake(config_));
+  config_.log.kind = "kafka";
+  EXPECT_FALSE(writes_lake(config_));
+  config_.lake.root = "/srv/lake";
+  EXPECT_TRUE(writes_lake(config_));
+  config_.lake.enabled = false;
+  EXPECT_FALSE(writes_lake(config_));
+}
+
 TEST_F(LakeChoiceTest, WithoutADataFolderNoneIsMadeForFilesOnTheirWay) {
   EXPECT_THAT(lake_spool(config_, "query").string(), Not(HasSubstr("data")));
 }

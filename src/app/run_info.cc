@@ -20,7 +20,8 @@ Status write_run_info(const std::filesystem::path& data_dir, const RunInfo& info
                     {"started_at", info.started_at.value},
                     {"http_url", info.http_url},
                     {"warehouse_url", info.warehouse_url},
-                    {"log_dir", info.log_dir}};
+                    {"log_dir", info.log_dir},
+                    {"lake_root", info.lake_root}};
   std::ostringstream text;
   text << table << "\n";
   return write_file_atomically(path_in(data_dir), text.str(), 0600);
@@ -48,6 +49,7 @@ Result<RunInfo> read_run_info(const std::filesystem::path& data_dir) {
     info.http_url = table["http_url"].value_or(std::string());
     info.warehouse_url = table["warehouse_url"].value_or(std::string());
     info.log_dir = table["log_dir"].value_or(std::string());
+    info.lake_root = table["lake_root"].value_or(std::string());
     return info;
   } catch (const toml::parse_error& error) {
     return fail(Code::corrupt, "{}: {}", path_in(data_dir).string(), error.description());

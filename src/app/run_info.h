@@ -15,6 +15,7 @@ struct RunInfo {
   std::string http_url;
   std::string warehouse_url;  // holds the password; empty: a gateway alone
   std::string log_dir;
+  std::string lake_root;  // empty: it writes to no lake
 };
 
 Status write_run_info(const std::filesystem::path& data_dir, const RunInfo& info);

@@ -33,7 +33,8 @@ class RunInfoTest : public testing::Test {
                 {1'291'191'960'000'000},
                 "http://127.0.0.1:8080",
                 "postgresql://shop:p\"a\\ss'@127.0.0.1:5432/shop",
-                "a folder/with \"quotes\" and \xc3\xa9"};
+                "a folder/with \"quotes\" and \xc3\xa9",
+                "abfss://shop@account.dfs.core.windows.net/lake"};
 };
 
 TEST_F(RunInfoTest, WhatRunsReadsBackTheSame) {
@@ -46,6 +47,7 @@ TEST_F(RunInfoTest, WhatRunsReadsBackTheSame) {
   EXPECT_EQ(read->http_url, info_.http_url);
   EXPECT_EQ(read->warehouse_url, info_.warehouse_url);
   EXPECT_EQ(read->log_dir, info_.log_dir);
+  EXPECT_EQ(read->lake_root, info_.lake_root);
 }
 
 TEST_F(RunInfoTest, TheFileIsItsOwnersAlone) {

@@ -2,6 +2,8 @@
 
 #include "app/api_docs.h"
 #include "app/commands.h"
+#include "app/flush_route.h"
+#include "app/lake_choice.h"
 #include "app/log_choice.h"
 #include "base/files.h"
 #include "log/kafka_topics.h"
@@ -141,6 +143,62 @@ Status start_output(Running& running, const Config& config) {
   return start_sink(running, config, processor::output_sink(*running.log, std::move(options)));
 }
 
+// A limit on what waits in the log must not be one that the lake waits for.
+std::size_t commit_bytes(const Config& config) {
+  std::uint64_t bytes = static_cast<std::uint64_t>(config.lake.commit_mb) * kMegabyte;
+  return static_cast<std::size_t>(std::min(bytes, config.retention.hold_log_max_bytes / 4));
+}
+
+Status start_lake(Running& running, const Config& config) {
+  if (!writes_lake(config)) {
+    if (config.lake.enabled)
+      logging::info(
+          "no lake is written: lake.root is empty, and processes that share Kafka's "
+          "partitions share a lake too");
+    return {};
+  }
+  auto store = open_lake_store(config, running.clock, running.random, running.metrics,
+                               running.lake_abandoned.get_token());
+  if (!store) return fail(store.error(), "the lake");
+  running.lake_store = std::move(*store);
+  running.lake_switch = std::make_unique<SinkSwitch>(config.data_dir, "lake", running.clock);
+  auto shop = TimeZone::find(config.shop.time_zone);
+  if (!shop) return fail(shop.error());
+  processor::LakeSinkOptions options;
+  options.shop = *shop;
+  options.reader.commit_bytes = commit_bytes(config);
+  options.commit_interval_ms = config.lake.commit_interval_s * 1'000;
+  options.spool_folder = config.data_dir / "lake-spool" / "sink";
+  options.engine = lake_engine(config, options.spool_folder);
+  options.engine.threads = 1;  // that of the partition whose turn it is
+  if (uses_kafka(config)) options.late = processor::LateStart::allowed;
+  options.attachment = [&running] { return running.lake_switch->look(); };
+  options.begun = [&running] { running.lake_switch->begun(); };
+  options.abandon = [&running] { running.lake_abandoned.request_stop(); };
+  auto sink = processor::LakeSink::open(std::move(options), *running.lake_store, *running.log,
+                                        running.clock, running.random, running.metrics);
+  if (!sink) return fail(sink.error(), "the lake");
+  running.lake = std::move(*sink);
+  return start_sink(running, config, running.lake->kind());
+}
+
+// By partition, the least that all sinks have for good: what lies below may go.
+Result<std::vector<Offset>> least_marks(const Running& running) {
+  std::vector<Offset> marks(static_cast<std::size_t>(running.log->partitions()));
+  if (running.warehouse) {
+    auto told = processor::flushed_marks(*running.log, *running.warehouse);
+    if (!told) return told;
+    marks = std::move(*told);
+  }
+  for (const auto& processor : running.processors) {
+    if (processor->sink() != "lake") continue;  // a commit to the lake is durable
+    auto known = processor->marks();
+    for (std::size_t i = 0; known && i < marks.size(); ++i)
+      marks[i] = std::min(marks[i], (*known)[i]);
+  }
+  return marks;
+}
+
 // Before the first request is taken, so that the backlog is known then. A gateway alone has no sink
 // to ask: one that starts later may want all of the log.
 Status start_housekeeping(Running& running, const Config& config) {
@@ -148,10 +206,7 @@ Status start_housekeeping(Running& running, const Config& config) {
   options.retention = retention_of(config.retention, running.log->partitions());
   options.large_backlog_bytes = config.retention.hold_log_max_bytes / 4;
   options.check_interval_ms = config.retention.check_interval_s * 1'000;
-  FlushedMarks marks = [&running]() -> Result<std::vector<Offset>> {
-    if (running.warehouse) return processor::flushed_marks(*running.log, *running.warehouse);
-    return std::vector<Offset>(static_cast<std::size_t>(running.log->partitions()));
-  };
+  FlushedMarks marks = [&running] { return least_marks(running); };
   running.housekeeping =
       std::make_unique<Housekeeping>(options, *running.log, marks, running.clock, running.metrics);
   return {};
@@ -207,6 +262,7 @@ Status start_listening(Running& running, const Config& config) {
   running.health = std::make_unique<Health>(*running.log, running.processors, running.intake.get(),
                                             running.metrics);
   running.health->mount(router, guard(running, auth::Scope::read));
+  if (running.lake) mount_flush(router, running.processors, guard(running, auth::Scope::admin));
   auto server =
       http::Server::listen(server_options(config, *listen), std::move(router), running.metrics);
   if (!server) return fail(server.error());

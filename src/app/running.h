@@ -2,16 +2,20 @@
 #pragma once
 #include <array>
 #include <memory>
+#include <stop_token>
 #include <vector>
 
 #include "app/config.h"
 #include "app/health.h"
 #include "app/housekeeping.h"
+#include "app/sink_switch.h"
 #include "auth/authenticator.h"
 #include "gateway/gateway.h"
 #include "gateway/intake.h"
 #include "http/server.h"
+#include "lake/store.h"
 #include "log/log.h"
+#include "processor/lake_sink.h"
 #include "processor/processor.h"
 #include "warehouse/warehouse.h"
 
@@ -26,6 +30,10 @@ struct Running {
   Metrics metrics;
   std::unique_ptr<log::Log> log;
   std::unique_ptr<warehouse::Warehouse> warehouse;
+  std::stop_source lake_abandoned;  // ends what the lake's store has under way
+  std::unique_ptr<lake::Store> lake_store;
+  std::unique_ptr<SinkSwitch> lake_switch;
+  std::unique_ptr<processor::LakeSink> lake;                      // absent where no lake is written
   std::vector<std::unique_ptr<processor::Processor>> processors;  // one a sink
   std::unique_ptr<Housekeeping> housekeeping;
   std::unique_ptr<auth::Authenticator> authenticator;  // absent where nobody is asked who he is
@@ -54,20 +62,21 @@ Status start_reading_log(Running& running, const Config& config);
 Status start_warehouse(Running& running, const Config& config);
 Status start_processor(Running& running, const Config& config);
 Status start_output(Running& running, const Config& config);
+Status start_lake(Running& running, const Config& config);
 Status start_housekeeping(Running& running, const Config& config);
 Status start_authenticator(Running& running, const Config& config);
 Status start_gateway(Running& running, const Config& config);
 Status start_listening(Running& running, const Config& config);
 
 // `tillrace up`, `tillrace gateway`, and `tillrace processor`.
-inline constexpr std::array<Start, 9> kUp = {check_exposure,      start_log,     start_warehouse,
-                                             start_processor,     start_output,  start_housekeeping,
-                                             start_authenticator, start_gateway, start_listening};
+inline constexpr std::array<Start, 10> kUp = {
+    check_exposure, start_log,          start_warehouse,     start_processor, start_output,
+    start_lake,     start_housekeeping, start_authenticator, start_gateway,   start_listening};
 inline constexpr std::array<Start, 6> kGateway = {check_exposure,     start_log,
                                                   start_housekeeping, start_authenticator,
                                                   start_gateway,      start_listening};
-inline constexpr std::array<Start, 8> kProcessor = {
-    check_sharing,   check_exposure, start_reading_log,   start_warehouse,
-    start_processor, start_output,   start_authenticator, start_listening};
+inline constexpr std::array<Start, 9> kProcessor = {
+    check_sharing, check_exposure, start_reading_log,   start_warehouse, start_processor,
+    start_output,  start_lake,     start_authenticator, start_listening};
 
 }  // namespace tillrace::app

@@ -8,6 +8,7 @@
 #include "app/run_info.h"
 #include "app/sessions.h"
 #include "base/json_writer.h"
+#include "client/json_scan.h"
 #include "http/client.h"
 #include "log/kafka_topics.h"
 #include "warehouse/reports.h"
@@ -86,11 +87,38 @@ Result<Marks> output_marks(const Config& config, const log::TopicStatus& topic) 
   return marks;
 }
 
+std::int64_t number_in(std::string_view object, std::string_view key) {
+  std::string_view text = client::json_member(object, key).value_or("0");
+  std::int64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+// As /readyz tells it, of the partitions that the process holds: the lake itself may be far away.
+void add_lake_lag(Table& lag, const log::TopicStatus& topic, std::string_view readiness) {
+  std::string_view rest = client::json_member(readiness, "lag").value_or("");
+  for (std::size_t at = rest.find('{'); at != std::string_view::npos; at = rest.find('{')) {
+    std::size_t end = std::min(rest.find('}', at), rest.size() - 1);
+    std::string_view object = rest.substr(at, end + 1 - at);
+    rest.remove_prefix(end + 1);
+    if (client::json_text(client::json_member(object, "sink").value_or("")) != "lake") continue;
+    std::int64_t partition = number_in(object, "partition");
+    for (const log::PartitionRange& range : topic.partitions) {
+      if (range.partition.value != partition) continue;
+      std::int64_t records = number_in(object, "records");
+      std::int64_t mark = std::max(range.end.value - records, std::int64_t{0});
+      lag.rows.push_back({"lake", topic.info.name, std::to_string(partition), std::to_string(mark),
+                          std::to_string(range.end.value), std::to_string(records)});
+    }
+  }
+}
+
 void read_lags(State& state, const Config& config) {
   state.lag = empty_lag();
   for (const log::TopicStatus& topic : state.topics) {
     if (topic.info.name != config.log.topic) continue;
     add_lag(state.lag, "warehouse", topic, marks_of(state.progress, topic.info.name));
+    add_lake_lag(state.lag, topic, state.readiness);
     if (!config.output.enabled || !uses_kafka(config)) continue;
     auto marks = output_marks(config, topic);
     if (marks) {
@@ -137,6 +165,7 @@ std::string as_json(const State& state, const Config& config) {
       .field("started_at", to_string(state.info.started_at));
   json.field("data_dir", std::filesystem::absolute(config.data_dir).string());
   json.field("http_url", state.info.http_url).field("warehouse_url", state.info.warehouse_url);
+  json.field("lake_root", state.info.lake_root);
   json.key("ready").raw(state.readiness).key("topics").begin_array();
   for (const log::TopicStatus& topic : state.topics) {
     for (const log::PartitionRange& range : topic.partitions) {
@@ -160,6 +189,8 @@ std::string as_text(const State& state) {
   out += fmt::format("{:<12} {}\n", "readiness", state.readiness);
   if (!state.info.warehouse_url.empty())
     out += fmt::format("{:<12} {}\n", "warehouse", state.info.warehouse_url);
+  if (!state.info.lake_root.empty())
+    out += fmt::format("{:<12} {}\n", "lake", state.info.lake_root);
   for (const log::TopicStatus& topic : state.topics)
     for (const log::PartitionRange& range : topic.partitions)
       out += fmt::format("{:<12} {}/{}: {} records, offsets {} to {}\n", "topic", topic.info.name,

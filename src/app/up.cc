@@ -5,6 +5,8 @@
 #include <span>
 
 #include "app/commands.h"
+#include "app/lake_choice.h"
+#include "app/log_choice.h"
 #include "app/run_info.h"
 #include "app/running.h"
 #include "app/signals.h"
@@ -17,14 +19,23 @@ using std::chrono::milliseconds;
 
 RunInfo info_of(const Running& running, const Config& config, UtcMicros started_at) {
   std::string_view scheme = config.http.tls_certificate.empty() ? "http" : "https";
-  return {::getpid(), started_at, fmt::format("{}://{}", scheme, running.server->address()),
+  return {::getpid(),
+          started_at,
+          fmt::format("{}://{}", scheme, running.server->address()),
           running.warehouse ? running.warehouse->public_url() : "",
-          std::filesystem::absolute(config.data_dir / "log").string()};
+          std::filesystem::absolute(config.data_dir / "log").string(),
+          running.lake ? lake_root(config) : ""};
 }
 
-// What is in flight is finished, what is in a log of our own is brought to the warehouse, all
-// within shutdown_timeout_s. What does not fit in is in the log, and the next start goes on with
-// it; so do others where the log is shared.
+// What a log of our own has is brought to every sink. Where the log is shared its end never rests,
+// and others go on: only the lake, which may have waited for a while, is asked for what it can do.
+bool catches_up(const Config& config, const processor::Processor& processor) {
+  return !uses_kafka(config) || processor.sink() == "lake";
+}
+
+// What is in flight is finished, what is in a log of our own is brought to the sinks, all within
+// shutdown_timeout_s. What does not fit in is in the log, and the next start goes on with it; so do
+// others where the log is shared.
 void drain(Running& running, const Config& config) {
   auto deadline = running.clock.monotonic() + std::chrono::seconds(config.shutdown_timeout_s);
   auto rest = [&] {
@@ -35,7 +46,7 @@ void drain(Running& running, const Config& config) {
   if (!running.server->drain(rest())) logging::warning("some requests were not finished in time");
   running.log->stop();
   for (auto& processor : running.processors)
-    if (!uses_kafka(config) && !processor->catch_up(rest()))
+    if (catches_up(config, *processor) && !processor->catch_up(rest()))
       logging::warning("the {} will catch up at the next start", processor->sink());
   running.server.reset();
   running.housekeeping.reset();

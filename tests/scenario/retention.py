@@ -25,6 +25,7 @@ TINY = {
     "TILLRACE_RETENTION__CHECK_INTERVAL_S": "1",
     "TILLRACE_RETENTION__MAX_GB": "0.000001",
     "TILLRACE_RETENTION__SAFETY_H": "0",
+    "TILLRACE_LAKE__COMMIT_INTERVAL_S": "1",  # nothing goes that the lake has not
 }
 EVENT = {"InvoiceNo": "900000", "StockCode": "22423", "Quantity": 1, "UnitPrice": "1.25",
          "InvoiceDate": "2011-05-05 10:00:00", "Country": "France"}

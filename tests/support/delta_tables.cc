@@ -3,6 +3,7 @@
 //   delta_tables make FOLDER                         the tables of kTables below it
 //   delta_tables read FOLDER TABLE [VERSION]         its rows, a JSON object a line, in order
 //   delta_tables other FOLDER TABLE EXTENSION        the same by DuckDB's own reader, delta_scan
+//   delta_tables other FOLDER TABLE EXTENSION COLUMNS   those, as SQL, instead of all
 //   delta_tables append FOLDER TABLE SELECT          one commit; prints its version
 //   delta_tables compact|checkpoint|vacuum FOLDER TABLE   vacuum at once, of all that is not needed
 //   delta_tables commits FOLDER TABLE N              N appends of one row; it may be a new table
@@ -196,10 +197,10 @@ std::string parquet_sql(const std::string& pattern) {
 }
 
 Status read_by_delta_scan(Lake& lake, const std::string& folder, const std::string& table,
-                          const std::string& extension) {
+                          const std::string& extension, const std::string& columns) {
   auto loaded = lake.session->run("LOAD " + tillrace::lake::sql_text(extension));
   if (!loaded) return loaded;
-  return print_rows(lake, fmt::format("SELECT * FROM delta_scan({})",
+  return print_rows(lake, fmt::format("SELECT {} FROM delta_scan({})", columns,
                                       tillrace::lake::sql_text(folder + '/' + table)));
 }
 
@@ -261,7 +262,10 @@ Status run(Lake& lake, const std::vector<std::string>& words) {
   const std::string& verb = words[0];
   if (auto opened_lake = open_lake(lake, words[1]); !opened_lake) return opened_lake;
   if (verb == "make") return make(lake);
-  if (verb == "other") return read_by_delta_scan(lake, words[1], words[2], words.at(3));
+  if (verb == "other") {
+    std::string columns = words.size() > 4 ? words[4] : "*";
+    return read_by_delta_scan(lake, words[1], words[2], words.at(3), columns);
+  }
   if (verb == "open") return open_and_tell(lake, words.at(2));
   if (verb == "parquet") return print_rows(lake, parquet_sql(words.at(2)));
   if (verb == "work") {

@@ -1,0 +1,79 @@
+"""A real Azurite, Microsoft's emulator of the Blob service, in a test's sandbox."""
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import urllib.request
+from email.utils import formatdate
+
+import test_tools
+from tillrace import wait_until
+
+# The account of every Azurite, as its documentation prints it: no secret.
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+class Azurite:
+    """Listens on a free port; ends with the sandbox. Skips the test where it is absent."""
+
+    def __init__(self, box, container="shop"):
+        program = test_tools.node_modules() / "azurite/dist/src/blob/main.js"
+        if not program.exists():
+            test_tools.absent("Azurite")
+        self.container, self._log = container, box.path("azurite.log")
+        os.makedirs(box.path("azurite"), exist_ok=True)
+        with open(self._log, "wb") as log:
+            self.process = box.spawn(
+                [test_tools.program("node"), program, "--blobPort", "0", "--location",
+                 box.path("azurite"), "--disableTelemetry", "--silent", "--skipApiVersionCheck"],
+                stdout=log, stderr=log)
+        self.port = wait_until(self._find_port, 60, "Azurite listens", 0.05)
+        self.endpoint = f"http://127.0.0.1:{self.port}/{ACCOUNT}"
+        self._make_container()
+
+    @property
+    def root(self):
+        return f"abfss://{self.container}@{ACCOUNT}.dfs.core.windows.net/lake"
+
+    def settings(self):
+        """What makes it the lake of a program."""
+        return {
+            "TILLRACE_LAKE__ROOT": self.root,
+            "TILLRACE_LAKE__ENDPOINT": self.endpoint,
+            "TILLRACE_LAKE__CREDENTIAL": "account_key",
+            "TILLRACE_LAKE__ACCOUNT_KEY": KEY,
+        }
+
+    def storage_options(self):
+        """What deltalake wants to read it."""
+        return {
+            "azure_storage_account_name": ACCOUNT,
+            "azure_storage_account_key": KEY,
+            "azure_storage_endpoint": self.endpoint,
+            "azure_storage_use_emulator": "false",
+            "azure_allow_http": "true",
+            "allow_http": "true",
+        }
+
+    def _find_port(self):
+        with open(self._log, encoding="utf-8", errors="replace") as log:
+            found = re.search(r"listens on http://127\.0\.0\.1:(\d+)\n", log.read())
+        return int(found.group(1)) if found else None
+
+    def _make_container(self):
+        date = formatdate(usegmt=True)
+        to_sign = (
+            "PUT\n\n\n\n\n\n\n\n\n\n\n\n"
+            f"x-ms-date:{date}\nx-ms-version:2021-08-06\n"
+            f"/{ACCOUNT}/{ACCOUNT}/{self.container}\nrestype:container"
+        )
+        digest = hmac.new(base64.b64decode(KEY), to_sign.encode(), hashlib.sha256).digest()
+        request = urllib.request.Request(
+            f"{self.endpoint}/{self.container}?restype=container", method="PUT", headers={
+                "x-ms-date": date, "x-ms-version": "2021-08-06",
+                "Authorization": f"SharedKey {ACCOUNT}:{base64.b64encode(digest).decode()}"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 201, answer.status
