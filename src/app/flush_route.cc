@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/json_writer.h"
-#include "http/problem.h"
 
 namespace tillrace::app {
 namespace {
@@ -12,9 +12,7 @@ namespace {
 http::Response flush(const Health::Processors& processors) {
   auto found = std::find_if(processors.begin(), processors.end(),
                             [](const auto& each) { return each->sink() == "lake"; });
-  if (found == processors.end())
-    return http::problem(404, "not-found", "No lake",
-                         "this process writes to no lake; see lake.enabled");
+  CHECK(found != processors.end());
   processor::Processor& lake = **found;
   lake.hurry();
   processor::Health health = lake.health();

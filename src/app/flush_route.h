@@ -9,7 +9,8 @@ inline constexpr const char* kFlushPath = "/v1/lake/flush";
 
 // Asks the sink "lake" for haste and answers at once, with how far each partition is and where the
 // log ends; who wants to see the end of it asks again until each mark has passed the end told first
-// (run_lake_flush). 404 where this process has no lake. What is borrowed outlives the router.
+// (run_lake_flush). Only for a process that has the sink; elsewhere there is no such path, 404.
+// What is borrowed outlives the router.
 void mount_flush(http::Router& router, const Health::Processors& processors, http::Admit guard);
 
 }  // namespace tillrace::app

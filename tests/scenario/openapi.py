@@ -50,7 +50,14 @@ def values_of(media, text):
 
 
 def comparable(value):
-    return {k: v for k, v in value.items() if k not in NOT_COMPARED}
+    """Without what differs from time to time, such as how far the lake is."""
+    kept = {k: v for k, v in value.items() if k not in NOT_COMPARED}
+    if "lag" in kept:
+        kept["lag"] = [dict(each, records=0) if each["sink"] == "lake" else each
+                       for each in kept["lag"]]
+    if "lake" in kept and "partitions" in kept:
+        kept["partitions"] = [each["partition"] for each in kept["partitions"]]
+    return kept
 
 
 class Document(unittest.TestCase):
@@ -264,7 +271,8 @@ class Page(unittest.TestCase):
         self.assertEqual(self.seen["fields"], list(schemas["Event"]["properties"]))
         post = whole["paths"]["/v1/transactions"]["post"]
         self.assertEqual(self.seen["statuses"], list(post["responses"]))
-        names = [each.name for each in api_examples.exchanges(whole) if each.method == "POST"]
+        names = [each.name for each in api_examples.exchanges(whole)
+                 if each.operation["operationId"] == post["operationId"]]
         self.assertEqual(self.seen["examples"], names)
 
     def test_it_asks_nobody_but_its_server_and_finds_no_error(self):
