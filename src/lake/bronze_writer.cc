@@ -89,7 +89,8 @@ Status BronzeWriter::prepare(BronzeReader& reader) {
     discard_data_files(ports_, events_table_->path(), *events);
     return fail(rejected.error());
   }
-  return make_pending(range, std::move(*events), std::move(*rejected));
+  if (range.to > range.from) make_pending(range, std::move(*events), std::move(*rejected));
+  return {};
 }
 
 // Reads the range to its first event. Counts what it passes.
@@ -176,13 +177,12 @@ Result<std::vector<AddFile>> BronzeWriter::write_rejected(BronzeReader& reader,
   return written;
 }
 
-Status BronzeWriter::make_pending(const Range& range, std::vector<AddFile> events,
-                                  std::vector<AddFile> rejected) {
+void BronzeWriter::make_pending(const Range& range, std::vector<AddFile> events,
+                                std::vector<AddFile> rejected) {
   Pending pending{{}, move(from_, mark_, range.to, std::move(events)), range.to, range.counts};
   if (!rejected.empty())
     pending.rejected = move(from_, rejected_mark_, range.to, std::move(rejected));
   pending_ = std::move(pending);
-  return {};
 }
 
 Status BronzeWriter::commit(DeltaTable& table, Transaction& transaction) {

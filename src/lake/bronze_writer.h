@@ -55,7 +55,7 @@ class BronzeWriter {
   Status begin_at(Offset first);
 
   // Writes data files of what `reader` gives from the mark on. Nothing is in the tables yet: then
-  // comes settle(). After a failure nothing is pending.
+  // comes settle(). After a failure, and where there was nothing to read, nothing is pending.
   Status prepare(BronzeReader& reader);
   bool is_pending() const { return pending_.has_value(); }
   // Commits what is pending, and answers the new mark. unavailable: it may have happened; it stays
@@ -88,8 +88,7 @@ class BronzeWriter {
   Result<std::vector<AddFile>> write_other_days(BronzeReader& reader, const Range& range);
   Result<std::vector<AddFile>> write_rejected(BronzeReader& reader, const Range& range);
   Result<std::optional<BronzeEvent>> first_event(BronzeReader& reader, Range& range) const;
-  Status make_pending(const Range& range, std::vector<AddFile> events,
-                      std::vector<AddFile> rejected);
+  void make_pending(const Range& range, std::vector<AddFile> events, std::vector<AddFile> rejected);
   Status commit(DeltaTable& table, Transaction& transaction);
   void discard_pending();
 

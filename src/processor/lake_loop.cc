@@ -177,7 +177,7 @@ Status LakeLoop::write(milliseconds patience, const std::stop_token& stop) {
     reader_.set_stop(stop);
     if (Status prepared = writer_->prepare(reader_); !prepared) return prepared;
   }
-  return settle();
+  return writer_->is_pending() ? settle() : Status{};
 }
 
 Status LakeLoop::settle() {

@@ -27,60 +27,93 @@ lake::BronzeReader::Item item_of(StoredRecord stored, EventParser& parser) {
 LakeReader::LakeReader(log::Log& log, Partition partition, TimeZone shop, LakeReaderLimits limits)
     : log_(log), partition_(partition), limits_(limits), parser_(std::move(shop)) {}
 
+LakeReader::~LakeReader() { end_reading(); }
+
 void LakeReader::set_stop(std::stop_token stop) {
-  drop_ahead();
+  end_reading();
   stop_ = std::move(stop);
 }
 
 void LakeReader::begin(Offset from, std::optional<Offset> end) {
-  drop_ahead();
+  end_reading();
   position_ = from;
-  given_end_ = end_ = end;
-  bytes_ = 0;
   chunk_.clear();
   at_ = 0;
-  if (!end) oldest_.reset();
+  has_end_ = end.has_value();
+  if (!has_end_) oldest_.reset();
+  {
+    MutexLock lock(mutex_);
+    is_over_ = is_unwanted_ = false;
+  }
+  thread_ = named_thread("decode", [this, from, end](const std::stop_token&) {
+    read(from, end);
+    MutexLock lock(mutex_);
+    is_over_ = true;
+    changed_.notify_all();
+  });
+}
+
+void LakeReader::end_reading() {
+  {
+    MutexLock lock(mutex_);
+    is_unwanted_ = true;
+    changed_.notify_all();
+  }
+  thread_ = {};
+  MutexLock lock(mutex_);
+  ahead_.clear();
 }
 
 Result<const lake::BronzeReader::Item*> LakeReader::next() {
   while (at_ == chunk_.size()) {
-    auto end = this->end();
-    if (!end) return fail(end.error());
-    if (ends_here(*end)) return nullptr;
-    auto chunk = next_chunk(*end);
-    if (!chunk) return fail(chunk.error());
-    chunk_ = std::move(chunk->items);
-    bytes_ += chunk->bytes;
-    position_ = chunk->next;
+    auto chunk = take();
+    if (!chunk) return nullptr;
+    if (!*chunk) return fail(chunk->error());
+    chunk_ = std::move((*chunk)->items);
+    position_ = (*chunk)->next;
     at_ = 0;
+    if (!has_end_ && !oldest_) note_oldest();
   }
   return &chunk_[at_++];
 }
 
-// Asked once a reading, so that it ends however fast records come in.
-Result<Offset> LakeReader::end() {
-  if (end_) return *end_;
-  auto end = log_.end(partition_);
-  if (!end) return fail(end.error());
-  end_ = *end;
-  return *end_;
+void LakeReader::note_oldest() {
+  if (chunk_.empty()) return;
+  oldest_ =
+      std::visit([](const auto& item) { return item.stored.record.received_at; }, chunk_.front());
 }
 
-bool LakeReader::ends_here(Offset end) const {
-  if (position_ >= end) return true;
-  return !given_end_ && (bytes_ >= limits_.commit_bytes || stop_.stop_requested());
-}
-
-// The one that was read ahead, or what the log has; and goes on to the next behind it.
-Result<LakeReader::Chunk> LakeReader::next_chunk(Offset end) {
-  if (ahead_thread_.joinable()) ahead_thread_.join();
-  auto ahead = std::exchange(ahead_, std::nullopt);
-  auto chunk = ahead ? std::move(*ahead) : read_chunk(position_, end);
-  if (!chunk || chunk->next >= end) return chunk;
-  ahead_thread_ = named_thread("decode", [this, from = chunk->next, end](const std::stop_token&) {
-    ahead_ = read_chunk(from, end);
-  });
+std::optional<Result<LakeReader::Chunk>> LakeReader::take() {
+  MutexLock lock(mutex_);
+  while (ahead_.empty() && !is_over_) lock.wait(changed_);
+  if (ahead_.empty()) return std::nullopt;
+  auto chunk = std::move(ahead_.front());
+  ahead_.pop_front();
+  changed_.notify_all();
   return chunk;
+}
+
+bool LakeReader::put(Result<Chunk> chunk) {
+  MutexLock lock(mutex_);
+  while (ahead_.size() >= limits_.chunks_ahead && !is_unwanted_) lock.wait(changed_);
+  if (is_unwanted_) return false;
+  ahead_.push_back(std::move(chunk));
+  changed_.notify_all();
+  return true;
+}
+
+// The log is asked once where it ends, so that a reading ends however fast records come in.
+void LakeReader::read(Offset from, std::optional<Offset> given_end) {
+  Result<Offset> end = given_end ? Result<Offset>(*given_end) : log_.end(partition_);
+  if (!end) return static_cast<void>(put(fail(end.error())));
+  for (std::size_t bytes = 0; from < *end;) {
+    if (!given_end && (bytes >= limits_.commit_bytes || stop_.stop_requested())) return;
+    auto chunk = read_chunk(from, *end);
+    if (!chunk) return static_cast<void>(put(std::move(chunk)));
+    from = chunk->next;
+    bytes += chunk->bytes;
+    if (!put(std::move(chunk))) return;
+  }
 }
 
 // Kafka may be asked for what it has not fetched yet.
@@ -93,7 +126,6 @@ Result<log::Fetched> LakeReader::fetch(Offset from) {
   return log_.read(partition_, from, limits);
 }
 
-// On either thread, one at a time.
 Result<LakeReader::Chunk> LakeReader::read_chunk(Offset from, Offset end) {
   auto fetched = fetch(from);
   if (!fetched) return fail(fetched.error());
@@ -106,15 +138,9 @@ Result<LakeReader::Chunk> LakeReader::read_chunk(Offset from, Offset end) {
   for (StoredRecord& stored : fetched->records) {
     if (stored.offset >= end) break;
     chunk.bytes += stored.record.key.size() + stored.record.value.size();
-    if (!oldest_) oldest_ = stored.record.received_at;
     chunk.items.push_back(item_of(std::move(stored), parser_));
   }
   return chunk;
-}
-
-void LakeReader::drop_ahead() {
-  if (ahead_thread_.joinable()) ahead_thread_.join();
-  ahead_.reset();
 }
 
 }  // namespace tillrace::processor
