@@ -62,6 +62,7 @@ void LakeReader::end_reading() {
   thread_ = {};
   MutexLock lock(mutex_);
   ahead_.clear();
+  spent_.clear();
 }
 
 Result<const lake::BronzeReader::Item*> LakeReader::next() {
@@ -89,6 +90,7 @@ std::optional<Result<LakeReader::Chunk>> LakeReader::take() {
   if (ahead_.empty()) return std::nullopt;
   auto chunk = std::move(ahead_.front());
   ahead_.pop_front();
+  spent_.push_back(std::move(chunk_));
   changed_.notify_all();
   return chunk;
 }
@@ -102,6 +104,12 @@ bool LakeReader::put(Result<Chunk> chunk) {
   return true;
 }
 
+void LakeReader::free_spent() {
+  std::vector<std::vector<Item>> spent;
+  MutexLock lock(mutex_);
+  spent.swap(spent_);
+}
+
 // The log is asked once where it ends, so that a reading ends however fast records come in.
 void LakeReader::read(Offset from, std::optional<Offset> given_end) {
   Result<Offset> end = given_end ? Result<Offset>(*given_end) : log_.end(partition_);
@@ -113,6 +121,7 @@ void LakeReader::read(Offset from, std::optional<Offset> given_end) {
     from = chunk->next;
     bytes += chunk->bytes;
     if (!put(std::move(chunk))) return;
+    free_spent();
   }
 }
 

@@ -54,6 +54,8 @@ class LakeReader final : public lake::BronzeReader {
   // False when nobody wants more.
   bool put(Result<Chunk> chunk);
 
+  void free_spent();
+
   // nullopt at the end.
   std::optional<Result<Chunk>> take();
   void end_reading();
@@ -74,6 +76,8 @@ class LakeReader final : public lake::BronzeReader {
   Mutex mutex_;
   std::condition_variable changed_;
   std::deque<Result<Chunk>> ahead_ GUARDED_BY(mutex_);
+  // Chunks that were read, for the thread to free: the writer has enough to do.
+  std::vector<std::vector<Item>> spent_ GUARDED_BY(mutex_);
   bool is_over_ GUARDED_BY(mutex_) = true;       // the thread puts no more
   bool is_unwanted_ GUARDED_BY(mutex_) = false;  // what it puts
   std::jthread thread_;
