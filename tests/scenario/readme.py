@@ -36,6 +36,7 @@ VARIABLE = [
     (r"\d+ may be open", "N may be open"),
     (r"tillrace runs here, at \S+", "tillrace runs here"),
     (r"(data folder +ok +)\S+", r"\1FOLDER"),
+    (r"(?m)^(lake +)/\S+/lake$", r"\1FOLDER"),
     (r"tillrace_(\w+) [\d.e+]+", r"tillrace_\1 N"),
     (r"\s*\n", "\n"),
     (r"[─ ]{2,}", "  "),
