@@ -34,7 +34,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kWanted = 0.6;
-constexpr std::size_t kBatch = 10'000;
+constexpr std::size_t kBatch = 1'000;
 
 struct Bench {
   SystemClock clock;

@@ -18,11 +18,11 @@ struct LakeReaderLimits {
   // Of keys and values: behind them a reading without an end ends, at the next chunk.
   std::size_t commit_bytes = 64 << 20;
   // One chunk.
-  std::size_t chunk_records = 4'096;
-  std::size_t chunk_bytes = 2 << 20;
+  std::size_t chunk_records = 8'192;
+  std::size_t chunk_bytes = 4 << 20;
   // So many are read ahead: while a row group is encoded, which takes as long as to read half of
   // it.
-  std::size_t chunks_ahead = 8;
+  std::size_t chunks_ahead = 4;
 };
 
 // Not thread-safe; owns a thread "decode" while it reads. The log outlives it.
