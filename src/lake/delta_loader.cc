@@ -114,14 +114,22 @@ Result<Snapshot> load_version(const LakePorts& ports, DeltaLog& log, std::int64_
   return load_from(ports, log, *listing, version);
 }
 
+std::map<std::int64_t, UtcMicros> ascending_times(const LogListing& listing) {
+  std::map<std::int64_t, UtcMicros> times;
+  UtcMicros previous{std::numeric_limits<std::int64_t>::min()};
+  for (const auto& [version, written] : listing.commits) {
+    previous = std::max(written, UtcMicros{previous.value + 1000});
+    times[version] = previous;
+  }
+  return times;
+}
+
 Result<std::int64_t> version_at(DeltaLog& log, UtcMicros time) {
   auto listing = log.list(0);
   if (!listing) return fail(listing.error());
   std::optional<std::int64_t> found;
-  UtcMicros previous{std::numeric_limits<std::int64_t>::min()};
-  for (const auto& [version, written] : listing->commits) {
-    previous = std::max(written, UtcMicros{previous.value + 1000});
-    if (previous > time) break;
+  for (const auto& [version, written] : ascending_times(*listing)) {
+    if (written > time) break;
     found = version;
   }
   if (!found) {

@@ -1,6 +1,7 @@
 // Finds a table's state in its log: the latest, or one of the past.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
 
 #include "base/clock.h"
@@ -23,6 +24,9 @@ Result<Snapshot> load_version(const LakePorts& ports, DeltaLog& log, std::int64_
 // The version that was the latest at `time`, by the store's times of the commits (made to ascend,
 // as Spark does). not_found when the table, or what the log still has of it, is younger.
 Result<std::int64_t> version_at(DeltaLog& log, UtcMicros time);
+
+// When each of the commits was written, made to ascend as above.
+std::map<std::int64_t, UtcMicros> ascending_times(const LogListing& listing);
 
 // Takes in the commits after the snapshot's version. A snapshot that is far behind is loaded anew.
 Status catch_up(const LakePorts& ports, DeltaLog& log, Snapshot& snapshot);

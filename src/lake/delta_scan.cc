@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "base/check.h"
 #include "lake/delta_paths.h"
 
 namespace tillrace::lake {
@@ -50,15 +51,28 @@ Result<Scan> Scan::of(const LakePorts& ports, const std::string& table, const Sn
 Result<Scan> Scan::of(const LakePorts& ports, const std::string& table, const Snapshot& snapshot,
                       const std::vector<AddFile>& files) {
   Scan scan;
-  FilesOfPartition partitions;
+  std::vector<std::filesystem::path> places;
   for (const auto& file : files) {
     auto path = decode_file_path(file.path);
     if (!path) return fail(path.error());
     auto copy = LocalCopy::of(ports, table + '/' + *path);
     if (!copy) return fail(copy.error());
-    auto& list = partitions[file.partition_values];
-    list += (list.empty() ? "" : ", ") + sql_text(copy->path().string());
+    places.push_back(copy->path());
     scan.copies_.push_back(std::move(*copy));
+  }
+  auto sql = scan_sql(snapshot, files, places);
+  if (!sql) return fail(sql.error());
+  scan.sql_ = std::move(*sql);
+  return scan;
+}
+
+Result<std::string> scan_sql(const Snapshot& snapshot, const std::vector<AddFile>& files,
+                             const std::vector<std::filesystem::path>& places) {
+  CHECK(files.size() == places.size());
+  FilesOfPartition partitions;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    auto& list = partitions[files[i].partition_values];
+    list += (list.empty() ? "" : ", ") + sql_text(places[i].string());
   }
   auto nulls = columns_sql(snapshot.schema(), [](const std::string&) { return "NULL"; });
   auto typed = columns_sql(snapshot.schema(), [](const std::string& name) { return name; });
@@ -67,8 +81,13 @@ Result<Scan> Scan::of(const LakePorts& ports, const std::string& table, const Sn
   for (const auto& [values, list] : partitions) {
     parts += " UNION ALL BY NAME " + partition_sql(snapshot.metadata(), values, list);
   }
-  scan.sql_ = fmt::format("SELECT {} FROM ({})", *typed, parts);
-  return scan;
+  return fmt::format("SELECT {} FROM ({})", *typed, parts);
+}
+
+Result<std::string> columns_only_sql(const Snapshot& snapshot, std::string_view why) {
+  auto nulls = columns_sql(snapshot.schema(), [](const std::string&) { return "NULL"; });
+  if (!nulls) return fail(nulls.error());
+  return fmt::format("SELECT {} WHERE CAST(error({}) AS BOOLEAN)", *nulls, sql_text(why));
 }
 
 }  // namespace tillrace::lake

@@ -1,6 +1,8 @@
 // Reads a table's rows: a snapshot as SQL for DuckDB.
 #pragma once
+#include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -8,6 +10,13 @@
 #include "lake/lake_ports.h"
 
 namespace tillrace::lake {
+
+// A SELECT that gives the rows of some of a snapshot's files, in the schema's columns, in order and
+// with its types; a column that a file lacks is null. `places` says where DuckDB finds each.
+Result<std::string> scan_sql(const Snapshot& snapshot, const std::vector<AddFile>& files,
+                             const std::vector<std::filesystem::path>& places);
+// The same columns, and no place to read from: to scan it fails, saying `why`.
+Result<std::string> columns_only_sql(const Snapshot& snapshot, std::string_view why);
 
 // A SELECT that gives the rows of some data files, and those files where DuckDB can read them. Runs
 // in any session of the same process, as often as wanted, while this lives.
@@ -20,7 +29,7 @@ class Scan {
   static Result<Scan> of(const LakePorts& ports, const std::string& table, const Snapshot& snapshot,
                          const std::vector<AddFile>& files);
 
-  // The schema's columns, in order and with its types; a column that a file lacks is null.
+  // As scan_sql() has it.
   const std::string& sql() const { return sql_; }
 
  private:

@@ -197,6 +197,7 @@ Result<DuckRows> DuckSession::query(const std::string& sql) {
   return DuckRows(std::move(rows));
 }
 
+void DuckSession::interrupt() { duckdb_interrupt(impl_->connection); }
 namespace {
 
 duckdb_logical_type logical_type(DuckType type) {

@@ -130,6 +130,9 @@ class DuckSession {
   Status run(const std::string& sql);
   // One statement.
   Result<DuckRows> query(const std::string& sql);
+  // Makes what runs just now end with unavailable, soon; the next statement is not affected. May be
+  // called by any thread.
+  void interrupt();
   // SQL that names the rows of `source`, such as "source_7()", for all sessions of the Duck; each
   // statement with it runs through the source once. Not after the source is gone.
   Result<std::string> offer(DuckSource& source);

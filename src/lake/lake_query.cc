@@ -1,0 +1,288 @@
+#include "lake/lake_query.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <set>
+#include <system_error>
+
+#include "base/files.h"
+#include "base/logging.h"
+#include "lake/delta_inspect.h"
+#include "lake/delta_paths.h"
+#include "lake/delta_scan.h"
+#include "lake/delta_table.h"
+#include "lake/store_path.h"
+
+namespace tillrace::lake {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_word_byte(char c) {
+  auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x80 || c == '_' || std::isalnum(byte) != 0;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+// Both in lower case.
+bool has_word(std::string_view text, std::string_view word) {
+  for (std::size_t at = text.find(word); at != std::string_view::npos;
+       at = text.find(word, at + 1)) {
+    std::size_t end = at + word.size();
+    bool begins = at == 0 || !is_word_byte(text[at - 1]) || !is_word_byte(word.front());
+    bool ends = end == text.size() || !is_word_byte(text[end]) || !is_word_byte(word.back());
+    if (begins && ends) return true;
+  }
+  return false;
+}
+
+// As it stands between double quotes.
+std::string escaped(const std::string& name) {
+  std::string quoted = sql_name(name);
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0 &&
+         std::ranges::all_of(name, [](char c) {
+           return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0;
+         });
+}
+
+std::string limit_sql(std::optional<std::uint64_t> limit) {
+  return limit ? fmt::format(" LIMIT {}", *limit) : "";
+}
+
+// The user's SQL as a table. DuckDB's own parser sees to it that it is a single query.
+std::string from_query(const std::string& sql) { return "query(" + sql_text(sql) + ")"; }
+
+// A column as a text, or null.
+std::string column_sql(const QueryColumn& column, LakeQuery::Texts texts) {
+  using Kind = QueryColumn::Kind;
+  std::string name = sql_name(column.name);
+  if (texts == LakeQuery::Texts::json && column.kind == Kind::nested) {
+    // Outside of its strings, only NaN and Infinity have such letters; JSON has neither.
+    return fmt::format(
+        R"sql(CASE WHEN regexp_matches(regexp_replace(CAST(to_json({0}) AS VARCHAR),
+              '"(\\.|[^"\\])*"', '', 'g'), '[NI]') THEN NULL
+              ELSE CAST(to_json({0}) AS VARCHAR) END)sql",
+        name);
+  }
+  bool is_real = column.type == "DOUBLE" || column.type == "FLOAT";
+  if (texts == LakeQuery::Texts::json && is_real)
+    return fmt::format("CASE WHEN isfinite({0}) THEN CAST({0} AS VARCHAR) END", name);
+  return fmt::format("CAST({} AS VARCHAR)", name);
+}
+
+// What a link leads to; else the path.
+Result<fs::path> real_file(const fs::path& file) {
+  std::error_code error;
+  fs::path path = file;
+  if (fs::is_symlink(fs::symlink_status(path, error))) path = fs::weakly_canonical(path, error);
+  auto there = fs::status(path, error);
+  if (fs::exists(there) && !fs::is_regular_file(there))
+    return fail(Code::invalid, "{} is no file that could be replaced", file.string());
+  fs::path folder = path.parent_path().empty() ? fs::path(".") : path.parent_path();
+  if (!fs::is_directory(folder, error))
+    return fail(Code::invalid, "there is no folder {} for the file", folder.string());
+  return path;
+}
+
+Status publish(const fs::path& draft, const fs::path& file) {
+  int fd = ::open(draft.c_str(), O_RDONLY | O_CLOEXEC);
+  bool synced = fd >= 0 && ::fsync(fd) == 0;
+  if (fd >= 0) ::close(fd);
+  if (!synced || ::rename(draft.c_str(), file.c_str()) != 0) {
+    return fail(Code::unavailable, "cannot write {}: {}", file.string(),
+                std::generic_category().message(errno));
+  }
+  return sync_folder(file.parent_path().empty() ? "." : file.parent_path());
+}
+
+}  // namespace
+
+QueryColumn::Kind kind_of_type(std::string_view type) {
+  using Kind = QueryColumn::Kind;
+  static const std::set<std::string_view> kNumbers = {
+      "TINYINT",  "SMALLINT", "INTEGER",  "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",
+      "UINTEGER", "UBIGINT",  "UHUGEINT", "FLOAT",  "DOUBLE",  "BIGNUM"};
+  if (type.ends_with(']') || type == "JSON") return Kind::nested;
+  for (std::string_view nested : {"STRUCT(", "MAP(", "UNION("})
+    if (type.starts_with(nested)) return Kind::nested;
+  if (type == "BOOLEAN") return Kind::boolean;
+  if (type.starts_with("DECIMAL(") || kNumbers.contains(type)) return Kind::number;
+  return Kind::text;
+}
+
+std::string ViewName::sql() const {
+  auto shown = [](const std::string& name) { return is_plain_name(name) ? name : sql_name(name); };
+  return schema == "main" ? shown(view) : shown(schema) + "." + shown(view);
+}
+
+ViewName view_name(std::string_view table) {
+  std::string_view folder = folder_of(table);
+  if (folder.empty()) return {"main", std::string(table)};
+  return {std::string(folder), std::string(table.substr(folder.size() + 1))};
+}
+
+bool may_name(std::string_view sql, const ViewName& name) {
+  std::string text = lower(sql);
+  return has_word(text, lower(escaped(name.view))) &&
+         (name.schema == "main" || has_word(text, lower(escaped(name.schema))));
+}
+
+Status LakeQuery::open_tables(const std::string& sql) {
+  auto tables = list_tables(ports_.store);
+  if (!tables) return fail(tables.error());
+  std::vector<std::string> named;
+  for (const auto& table : *tables)
+    if (may_name(sql, view_name(table))) named.push_back(table);
+  if (named.empty()) return open_all_columns(*tables);
+  for (const auto& path : named) {
+    auto table = DeltaTable::open(ports_, path);
+    if (!table) return fail(table.error(), path);
+    auto select = select_of(path, table->snapshot());
+    if (!select) return fail(select.error(), path);
+    if (auto made = make_view(view_name(path), *select); !made) return made;
+  }
+  return {};
+}
+
+// A table that cannot be opened is no reason to refuse a query that may not be about it.
+Status LakeQuery::open_all_columns(const std::vector<std::string>& tables) {
+  for (const auto& path : tables) {
+    auto table = DeltaTable::open(ports_, path);
+    auto select = table ? columns_only_sql(table->snapshot(), "write the table's name to read it")
+                        : Result<std::string>(fail(table.error()));
+    Status made = select ? make_view(view_name(path), *select) : fail(select.error());
+    if (!made) logging::warning("{} cannot be read: {}", path, made.error().message);
+  }
+  return {};
+}
+
+Status LakeQuery::open_table(const std::string& table, const Snapshot& snapshot) {
+  auto select = select_of(table, snapshot);
+  if (!select) return fail(select.error(), table);
+  ViewName name = view_name(table);
+  if (auto made = make_view(name, *select); !made) return made;
+  if (name.schema == "main" && lower(name.view) == "t") return {};
+  return make_view({"main", "t"}, "FROM " + sql_name(name.schema) + "." + sql_name(name.view));
+}
+
+Status LakeQuery::make_view(const ViewName& name, const std::string& select) {
+  std::string schema = sql_name(name.schema);
+  auto made = ports_.duck.run("CREATE SCHEMA IF NOT EXISTS " + schema);
+  if (made) {
+    made = ports_.duck.run(
+        fmt::format("CREATE VIEW {}.{} AS {}", schema, sql_name(name.view), select));
+  }
+  if (!made) return fail(made.error(), name.sql());
+  return {};
+}
+
+Result<std::string> LakeQuery::select_of(const std::string& table, const Snapshot& snapshot) {
+  std::vector<AddFile> files;
+  for (const auto& [path, file] : snapshot.files()) files.push_back(file);
+  auto places = places_of(table, files);
+  if (!places) return fail(places.error());
+  return scan_sql(snapshot, files, *places);
+}
+
+Result<std::vector<fs::path>> LakeQuery::places_of(const std::string& table,
+                                                   const std::vector<AddFile>& files) {
+  std::vector<fs::path> places;
+  std::vector<WantedFile> wanted;
+  for (const auto& file : files) {
+    auto path = decode_file_path(file.path);
+    if (!path) return fail(path.error());
+    std::string stored = table + '/' + *path;
+    if (auto place = ports_.store.local_path(stored))
+      places.push_back(std::move(*place));
+    else
+      wanted.push_back({std::move(stored), static_cast<std::uint64_t>(file.size)});
+  }
+  if (wanted.empty()) return places;
+  if (cache_ == nullptr)
+    return fail(Code::unavailable, "the lake is elsewhere, and there is no cache for its files");
+  return cache_->bring(ports_.store, wanted, progress_);
+}
+
+Result<std::vector<QueryColumn>> LakeQuery::columns(const std::string& sql) {
+  auto rows = ports_.duck.query("SELECT column_name, column_type FROM (DESCRIBE FROM " +
+                                from_query(sql) + ")");
+  if (!rows) return with_hint(rows.error());
+  std::vector<QueryColumn> columns;
+  while (true) {
+    auto more = rows->next();
+    if (!more) return with_hint(more.error());
+    if (!*more) return columns;
+    std::string type(rows->text(1));
+    columns.push_back({std::string(rows->text(0)), type, kind_of_type(type)});
+  }
+}
+
+Result<DuckRows> LakeQuery::rows(const std::string& sql, const std::vector<QueryColumn>& columns,
+                                 Texts texts, std::optional<std::uint64_t> limit) {
+  std::string list;
+  for (const auto& column : columns) list += (list.empty() ? "" : ", ") + column_sql(column, texts);
+  auto rows = ports_.duck.query(
+      fmt::format("SELECT {} FROM {}{}", list, from_query(sql), limit_sql(limit)));
+  if (!rows) return with_hint(rows.error());
+  return rows;
+}
+
+Result<std::uint64_t> LakeQuery::write_parquet(const std::string& sql, const fs::path& file,
+                                               std::optional<std::uint64_t> limit) {
+  auto path = real_file(file);
+  if (!path) return fail(path.error());
+  fs::path draft =
+      path->parent_path() / fmt::format(".{}.{}", path->filename().string(), ports_.fresh_uuid());
+  auto write = [&]() -> Result<std::uint64_t> {
+    auto rows = ports_.duck.query(
+        fmt::format("COPY (SELECT * FROM {}{}) TO {} (FORMAT parquet, COMPRESSION zstd)",
+                    from_query(sql), limit_sql(limit), sql_text(draft.string())));
+    if (!rows) return with_hint(rows.error());
+    auto more = rows->next();
+    if (!more) return fail(more.error());
+    auto count = static_cast<std::uint64_t>(*more ? rows->integer(0) : 0);
+    if (auto done = publish(draft, *path); !done) return fail(done.error());
+    return count;
+  };
+  auto written = write();
+  std::error_code ignored;
+  if (!written) fs::remove(draft, ignored);
+  return written;
+}
+
+// "Catalog Error: Table with name saels does not exist!" and the name that may have been meant.
+tl::unexpected<Error> LakeQuery::with_hint(Error error) {
+  constexpr std::string_view kBefore = "Table with name ";
+  constexpr std::string_view kAfter = " does not exist";
+  std::string_view message = error.message;
+  // Its own bug, such as that of parameters (SELECT ?); no data is corrupt.
+  if (message.starts_with("INTERNAL Error"))
+    return fail(Code::invalid, "DuckDB cannot run this SQL: {}", message);
+  std::size_t begin = message.find(kBefore);
+  std::size_t end = message.find(kAfter);
+  if (begin == std::string_view::npos || end == std::string_view::npos || end < begin)
+    return fail(std::move(error));
+  std::string name(message.substr(begin + kBefore.size(), end - begin - kBefore.size()));
+  auto tables = list_tables(ports_.store);
+  if (!tables) return fail(std::move(error));
+  std::vector<std::string> names;
+  for (const auto& table : *tables) names.push_back(view_name(table).sql());
+  return fail(Code::not_found, "there is no table {} in the lake; {}", name, hint_for(name, names));
+}
+
+}  // namespace tillrace::lake
