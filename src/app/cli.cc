@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "app/lake_commands.h"
 #include "base/nearest.h"
 
 namespace tillrace::app {
@@ -27,6 +28,7 @@ struct Parsed {
   KeyArguments keys;
   FlushArguments flush;
   std::string sink;
+  LakeArguments lake;
   std::string id;
   NewTopic topic;
 };
@@ -357,6 +359,9 @@ void add_lake_commands(CLI::App& app, Parsed& parsed) {
   flush->add_option("--timeout", parsed.flush.timeout_s, "seconds to wait for it (default 60)")
       ->check(CLI::Range(1, 86'400));
   flush->footer("Example:\n  tillrace lake flush");
+  Named named = [&parsed](std::function<Exit(const Context&)> run) { parsed.run = std::move(run); };
+  add_lake_table_commands(*lake, parsed.lake, parsed.csv, named);
+  add_query_command(app, parsed.lake, parsed.csv, named);
 }
 
 void add_key_commands(CLI::App& app, Parsed& parsed) {

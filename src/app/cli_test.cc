@@ -44,7 +44,16 @@ const std::vector<Arguments> kCommands = {{"up"},
                                           {"rejected", "list"},
                                           {"rejected", "show"},
                                           {"rejected", "export"},
-                                          {"rejected", "resend"}};
+                                          {"rejected", "resend"},
+                                          {"lake"},
+                                          {"lake", "ls"},
+                                          {"lake", "history"},
+                                          {"lake", "files"},
+                                          {"lake", "read"},
+                                          {"lake", "compact"},
+                                          {"lake", "vacuum"},
+                                          {"lake", "checkpoint"},
+                                          {"query"}};
 
 class CliTest : public testing::Test {
  protected:

@@ -369,6 +369,28 @@ std::vector<Setting> lake_settings() {
   };
 }
 
+// Its upkeep, and what is read of it.
+std::vector<Setting> lake_upkeep_settings() {
+  return {
+      number<int>(
+          "lake.compact_interval_s", "how often small files become large ones; 0: never",
+          [](Config& c) -> int& { return c.lake.compact_interval_s; }, 0, 31'536'000),
+      number<int>(
+          "lake.vacuum_interval_s", "how often files go that no version needs any more; 0: never",
+          [](Config& c) -> int& { return c.lake.vacuum_interval_s; }, 0, 31'536'000),
+      number<int>(
+          "lake.vacuum_retain_h", "how long they stay for readers of older versions",
+          [](Config& c) -> int& { return c.lake.vacuum_retain_h; }, 168, 876'000),
+      gigabytes(
+          "lake.cache_gb", "disk for files that queries fetch from Azure",
+          [](Config& c) -> std::uint64_t& { return c.lake.cache_bytes; }, 0.001),
+      text("lake.cache_dir",
+           "where they lie; empty: lake-cache in the data folder, or your own cache folder without "
+           "one",
+           Secret::none, [](Config& c) -> std::string& { return c.lake.cache_dir; }),
+  };
+}
+
 // Who the lake is to Azure. What a credential does not need is not looked at.
 std::vector<Setting> lake_credential_settings() {
   return {
@@ -441,7 +463,7 @@ std::vector<Setting> all_settings() {
   for (Setting& setting : http_settings()) all.push_back(std::move(setting));
   for (auto settings :
        {security_settings, limit_settings, store_settings, kafka_settings, output_settings,
-        lake_settings, lake_credential_settings, retention_settings})
+        lake_settings, lake_upkeep_settings, lake_credential_settings, retention_settings})
     for (Setting& setting : settings()) all.push_back(std::move(setting));
   return all;
 }

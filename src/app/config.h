@@ -122,6 +122,13 @@ struct Config {
     int commit_interval_s = 60;
     int memory_mb = 128;
     int target_file_mb = 128;
+    // The keeper's; 0: never.
+    int compact_interval_s = 3'600;
+    int vacuum_interval_s = 86'400;
+    int vacuum_retain_h = 168;
+    // Files of a lake on Azure that queries have fetched; in bytes.
+    std::uint64_t cache_bytes = 10'000'000'000;
+    std::string cache_dir;  // empty: beside the data, or in the user's own cache
   } lake;
 
   // A GB is 10^9 bytes.

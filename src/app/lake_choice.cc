@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <system_error>
 #include <utility>
 
@@ -115,6 +116,19 @@ fs::path lake_spool(const Config& config, const std::string& part) {
   std::error_code absent;
   if (fs::is_directory(config.data_dir, absent)) return config.data_dir / "lake-spool" / name;
   return fs::temp_directory_path() / ("tillrace-" + name);
+}
+
+fs::path lake_cache_folder(const Config& config) {
+  if (!config.lake.cache_dir.empty()) return config.lake.cache_dir;
+  std::error_code absent;
+  if (fs::is_directory(config.data_dir, absent)) return config.data_dir / "lake-cache";
+  // NOLINTBEGIN(concurrency-mt-unsafe): nobody changes the environment
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  // NOLINTEND(concurrency-mt-unsafe)
+  if (cache != nullptr && *cache == '/') return fs::path(cache) / "tillrace/lake";
+  if (home != nullptr && *home == '/') return fs::path(home) / ".cache/tillrace/lake";
+  return fs::temp_directory_path() / "tillrace-lake-cache";
 }
 
 lake::DuckOptions lake_engine(const Config& config, const fs::path& spool) {

@@ -41,6 +41,10 @@ std::filesystem::path lake_spool(const Config& config, const std::string& part);
 // With lake.memory_mb. Its own spill goes to the spool folder.
 lake::DuckOptions lake_engine(const Config& config, const std::filesystem::path& spool);
 
+// The folder for files that are fetched for queries: the setting, or the data folder's, or the
+// user's own ($XDG_CACHE_HOME/tillrace, ~/.cache/tillrace).
+std::filesystem::path lake_cache_folder(const Config& config);
+
 // A store, an engine and a session, all that the operations of a command take. For one thread.
 class OpenLake {
  public:

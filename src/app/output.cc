@@ -157,16 +157,23 @@ std::string csv_cell(const std::string& text) {
   return out + "\"";
 }
 
-std::string as_csv(const Table& table) {
+std::string csv_head(const Table& table) {
   std::string out;
   for (std::size_t i = 0; i < table.columns.size(); ++i)
     out += (i == 0 ? "" : ",") + csv_cell(table.columns[i].name);
-  out += "\n";
-  for (const auto& row : table.rows) {
-    for (std::size_t i = 0; i < row.size(); ++i)
-      out += (i == 0 ? "" : ",") + csv_cell(row[i].value_or(""));
-    out += "\n";
-  }
+  return out + "\n";
+}
+
+std::string csv_row(const std::vector<std::optional<std::string>>& row) {
+  std::string out;
+  for (std::size_t i = 0; i < row.size(); ++i)
+    out += (i == 0 ? "" : ",") + csv_cell(row[i].value_or(""));
+  return out + "\n";
+}
+
+std::string as_csv(const Table& table) {
+  std::string out = csv_head(table);
+  for (const auto& row : table.rows) out += csv_row(row);
   return out;
 }
 
@@ -178,7 +185,7 @@ void write_row(JsonWriter& json, const Table& table,
     json.key(column.name);
     if (!row[i]) {
       json.null();
-    } else if (column.kind == CellKind::number) {
+    } else if (column.kind == CellKind::number || column.kind == CellKind::json) {
       json.raw(*row[i]);
     } else if (column.kind == CellKind::boolean) {
       json.boolean(*row[i] == "t" || *row[i] == "true");
@@ -202,6 +209,41 @@ std::string as_json(const Table& table, bool single) {
 }
 
 }  // namespace
+
+RowStream::RowStream(std::vector<Table::Column> columns, Format format, Write write)
+    : table_{std::move(columns), {}}, format_(format), write_(std::move(write)) {
+  if (format_ == Format::csv) waiting_ = csv_head(table_);
+  if (format_ == Format::json) waiting_ = "[";
+}
+
+void RowStream::row(std::vector<std::optional<std::string>> cells) {
+  constexpr std::size_t kWriteBytes = std::size_t{64} * 1024;
+  if (format_ == Format::table) {
+    is_cut_ = table_.rows.size() == kMostTableRows;
+    if (!is_cut_) table_.rows.push_back(std::move(cells));
+    return;
+  }
+  if (format_ == Format::csv) {
+    waiting_ += csv_row(cells);
+  } else {
+    JsonWriter json;
+    write_row(json, table_, cells);
+    waiting_ += (is_first_ ? "" : ",") + json.take();
+  }
+  is_first_ = false;
+  if (waiting_.size() >= kWriteBytes) flush();
+}
+
+void RowStream::end() {
+  if (format_ == Format::table) waiting_ = print(table_, {format_, false, {}});
+  if (format_ == Format::json) waiting_ += "]\n";
+  flush();
+}
+
+void RowStream::flush() {
+  write_(waiting_);
+  waiting_.clear();
+}
 
 std::string grouped_digits(std::string_view number) {
   std::size_t first = number.starts_with('-') ? 1 : 0;

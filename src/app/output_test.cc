@@ -188,5 +188,54 @@ TEST(PrintCsv, QuotesWhatWouldBreakARow) {
   EXPECT_EQ(print({{{"a,b", CellKind::text}}, {}}, kCsv), "\"a,b\"\n");
 }
 
+// What a stream of the table's rows writes, in one text.
+std::string streamed(const Table& table, Format format) {
+  std::string out;
+  RowStream stream(table.columns, format, [&](const std::string& text) { out += text; });
+  for (const auto& row : table.rows) stream.row(row);
+  stream.end();
+  return out;
+}
+
+TEST(RowStream, WritesWhatPrintWrites) {
+  Table empty = {sample().columns, {}};
+  for (Format format : {Format::table, Format::csv, Format::json}) {
+    EXPECT_EQ(streamed(sample(), format), print(sample(), {format, false, {}}));
+    EXPECT_EQ(streamed(empty, format), print(empty, {format, false, {}}));
+  }
+}
+
+TEST(RowStream, HoldsNoMoreThanAPieceOfWhatIsLong) {
+  std::size_t longest = 0;
+  std::size_t all = 0;
+  RowStream stream({{"n", CellKind::number}}, Format::json, [&](const std::string& text) {
+    longest = std::max(longest, text.size());
+    all += text.size();
+  });
+  for (int i = 0; i < 100'000; ++i) stream.row({std::to_string(i)});
+  stream.end();
+  EXPECT_LT(longest, std::size_t{66} * 1024);
+  EXPECT_GT(all, 1'000'000U);
+}
+
+TEST(RowStream, ATableIsCutAtItsLimitAndSaysSo) {
+  for (std::size_t rows : {RowStream::kMostTableRows, RowStream::kMostTableRows + 1}) {
+    std::string out;
+    RowStream stream({{"n", CellKind::number}}, Format::table,
+                     [&](const std::string& text) { out += text; });
+    for (std::size_t i = 0; i < rows; ++i) stream.row({std::to_string(i)});
+    stream.end();
+    EXPECT_EQ(stream.is_cut(), rows > RowStream::kMostTableRows);
+    EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(out, '\n')),
+              RowStream::kMostTableRows + 2);
+  }
+}
+
+TEST(PrintJson, WhatIsJsonStaysJsonAndIsATextElsewhere) {
+  Table table = one_cell(CellKind::json, R"([1,{"k":null}])");
+  EXPECT_EQ(print(table, kJson), "[{\"a\":[1,{\"k\":null}]}]\n");
+  EXPECT_EQ(print(table, kCsv), "a\n\"[1,{\"\"k\"\":null}]\"\n");
+}
+
 }  // namespace
 }  // namespace tillrace::app

@@ -10,8 +10,8 @@ namespace tillrace::app {
 
 // Warnings and the progress bar share standard error. Not thread-safe.
 struct Screen {
-  Screen(const char* label, bool quiet, Clock& clock)
-      : bar(client::ProgressBar::on_stderr(label, clock)), is_quiet(quiet) {}
+  Screen(const char* label, bool quiet, Clock& clock, const char* unit = "events")
+      : bar(client::ProgressBar::on_stderr(label, clock, unit)), is_quiet(quiet) {}
 
   void warn(std::string_view line) {
     bar.clear();

@@ -25,9 +25,9 @@ double share(const Progress& progress) {
   return std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(*progress.total));
 }
 
-std::string rate_text(const Progress& progress, double seconds) {
+std::string rate_text(const Progress& progress, const std::string& unit, double seconds) {
   double rate = seconds > 0 ? static_cast<double>(progress.events) / seconds : 0;
-  return fmt::format("{} events, {}/s", grouped(progress.events),
+  return fmt::format("{} {}, {}/s", grouped(progress.events), unit,
                      grouped(static_cast<std::uint64_t>(rate)));
 }
 
@@ -51,9 +51,10 @@ std::string duration_text(double seconds) {
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
-ProgressBar ProgressBar::on_stderr(std::string label, Clock& clock) {
+ProgressBar ProgressBar::on_stderr(std::string label, Clock& clock, std::string unit) {
   ProgressOptions options;
   options.label = std::move(label);
+  options.unit = std::move(unit);
   options.terminal = ::isatty(STDERR_FILENO) == 1;
   winsize size{};
   if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
@@ -94,7 +95,7 @@ std::string ProgressBar::bar(const Progress& progress, double seconds) const {
     text += '[' + std::string(full, '#') + std::string(kBarCells - full, '.') +
             fmt::format("] {:3}% ", static_cast<int>(part * 100));
   }
-  text += rate_text(progress, seconds) + left_text(progress, seconds);
+  text += rate_text(progress, options_.unit, seconds) + left_text(progress, seconds);
   // A line that wraps could not be drawn over.
   return text.substr(0, static_cast<std::size_t>(std::max(1, options_.columns - 1)));
 }
@@ -102,7 +103,7 @@ std::string ProgressBar::bar(const Progress& progress, double seconds) const {
 std::string ProgressBar::line(const Progress& progress, double seconds) const {
   std::string percent =
       progress.total ? fmt::format("{}%, ", static_cast<int>(share(progress) * 100)) : "";
-  return options_.label + ": " + percent + rate_text(progress, seconds) +
+  return options_.label + ": " + percent + rate_text(progress, options_.unit, seconds) +
          left_text(progress, seconds) + "\n";
 }
 

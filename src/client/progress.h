@@ -18,7 +18,8 @@ struct Progress {
 using OnProgress = std::function<void(const Progress&)>;
 
 struct ProgressOptions {
-  std::string label;  // "convert"
+  std::string label;           // "convert"
+  std::string unit = "events";  // what Progress::events counts
   // A terminal gets a bar that is drawn over and over on one line; anything else a whole line now
   // and then.
   bool terminal = false;
@@ -33,7 +34,7 @@ class ProgressBar {
   using Write = std::function<void(std::string_view)>;
 
   // Draws on standard error.
-  static ProgressBar on_stderr(std::string label, Clock& clock);
+  static ProgressBar on_stderr(std::string label, Clock& clock, std::string unit = "events");
   // `clock` must outlive the bar.
   ProgressBar(ProgressOptions options, Write write, Clock& clock);
 

@@ -88,6 +88,7 @@ Result<CompactionReport> compact(DeltaTable& table, const CompactionOptions& opt
   if (auto refreshed = table.refresh(); !refreshed) return fail(refreshed.error());
   CompactionReport report;
   for (const auto& group : groups_of(table.snapshot(), options)) {
+    if (options.stop.stop_requested()) break;
     if (!still_there(table.snapshot(), group)) {
       ++report.conflicts;
       continue;

@@ -2,6 +2,7 @@
 // versions are not disturbed: the small files stay in the store until vacuum.
 #pragma once
 #include <cstdint>
+#include <stop_token>
 
 #include "base/result.h"
 #include "lake/delta_table.h"
@@ -13,6 +14,7 @@ struct CompactionOptions {
   // Files of at least so many hundredths of the target are large enough.
   std::uint64_t large_enough_percent = 75;
   std::size_t most_files_at_once = 1'000;  // that one new file takes the place of
+  std::stop_token stop = {};  // once requested, no other file is made; what was made stays
 };
 
 struct CompactionReport {

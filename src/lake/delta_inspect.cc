@@ -135,6 +135,14 @@ TableSize size_of(const Snapshot& snapshot) {
   return size;
 }
 
+Result<std::optional<UtcMicros>> written_at(const DeltaTable& table) {
+  std::int64_t version = table.snapshot().version();
+  auto listing = DeltaLog(table.ports().store, table.path()).list(version);
+  if (!listing) return fail(listing.error());
+  auto commit = listing->commits.find(version);
+  return commit == listing->commits.end() ? std::nullopt : std::optional(commit->second);
+}
+
 Result<std::vector<VersionSummary>> history_of(DeltaTable& table, std::size_t most) {
   DeltaLog log(table.ports().store, table.path());
   auto listing = log.list(0);

@@ -34,6 +34,9 @@ struct TableSize {
 };
 TableSize size_of(const Snapshot& snapshot);
 
+// When the table's version was written, by the store's clock; nullopt when the log no longer tells.
+Result<std::optional<UtcMicros>> written_at(const DeltaTable& table);
+
 // One version: what its commit did.
 struct VersionSummary {
   std::int64_t version = 0;

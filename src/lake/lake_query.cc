@@ -273,6 +273,10 @@ tl::unexpected<Error> LakeQuery::with_hint(Error error) {
   // Its own bug, such as that of parameters (SELECT ?); no data is corrupt.
   if (message.starts_with("INTERNAL Error"))
     return fail(Code::invalid, "DuckDB cannot run this SQL: {}", message);
+  if (message.find("Expected a single SELECT") != std::string_view::npos)
+    return fail(Code::invalid,
+                "one query is taken (SELECT, FROM, WITH, VALUES, DESCRIBE, SHOW or SUMMARIZE); "
+                "nothing can be changed by SQL");
   std::size_t begin = message.find(kBefore);
   std::size_t end = message.find(kAfter);
   if (begin == std::string_view::npos || end == std::string_view::npos || end < begin)
