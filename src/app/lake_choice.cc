@@ -139,8 +139,9 @@ lake::DuckOptions lake_engine(const Config& config, const fs::path& spool) {
 }
 
 Result<std::unique_ptr<OpenLake>> OpenLake::open(const Config& config, const std::string& part,
-                                                 Clock& clock, Random& random, Metrics& metrics) {
-  auto store = open_lake_store(config, clock, random, metrics);
+                                                 Clock& clock, Random& random, Metrics& metrics,
+                                                 std::stop_token stop) {
+  auto store = open_lake_store(config, clock, random, metrics, std::move(stop));
   if (!store) return fail(store.error());
   fs::path spool = lake_spool(config, part);
   auto duck = lake::Duck::open(lake_engine(config, spool));

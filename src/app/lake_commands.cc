@@ -55,7 +55,8 @@ Status check_there(const Config& config) {
 Result<std::unique_ptr<CommandLake>> CommandLake::open(const Config& config) {
   if (auto there = check_there(config); !there) return fail(there.error());
   auto opened = std::make_unique<CommandLake>();
-  auto lake = OpenLake::open(config, "command", opened->clock, opened->random, opened->metrics);
+  auto lake = OpenLake::open(config, "command", opened->clock, opened->random, opened->metrics,
+                             opened->stop.token());
   if (!lake) return fail(lake.error());
   opened->lake = std::move(*lake);
   return opened;

@@ -212,6 +212,22 @@ Status start_housekeeping(Running& running, const Config& config) {
   return {};
 }
 
+// Several processes may share a lake: the conflict rules tell who was first.
+Status start_lake_keeper(Running& running, const Config& config) {
+  if (!config.lake.enabled) return {};
+  LakeKeeperOptions options;
+  options.compact_interval = std::chrono::seconds(config.lake.compact_interval_s);
+  options.vacuum_interval = std::chrono::seconds(config.lake.vacuum_interval_s);
+  options.vacuum_retain_h = config.lake.vacuum_retain_h;
+  options.target_bytes = static_cast<std::uint64_t>(config.lake.target_file_mb) * kMegabyte;
+  LakeKeeper::Open open = [&running, &config](const std::stop_token& stop) {
+    return OpenLake::open(config, "keeper", running.clock, running.random, running.metrics, stop);
+  };
+  running.lake_keeper =
+      std::make_unique<LakeKeeper>(options, std::move(open), running.clock, running.metrics);
+  return {};
+}
+
 Status start_authenticator(Running& running, const Config& config) {
   if (!config.auth.required) return {};
   auth::AuthOptions options;

@@ -8,6 +8,7 @@
 #include "app/config.h"
 #include "app/health.h"
 #include "app/housekeeping.h"
+#include "app/lake_keeper.h"
 #include "app/sink_switch.h"
 #include "auth/authenticator.h"
 #include "gateway/gateway.h"
@@ -36,6 +37,7 @@ struct Running {
   std::unique_ptr<processor::LakeSink> lake;                      // absent where no lake is written
   std::vector<std::unique_ptr<processor::Processor>> processors;  // one a sink
   std::unique_ptr<Housekeeping> housekeeping;
+  std::unique_ptr<LakeKeeper> lake_keeper;
   std::unique_ptr<auth::Authenticator> authenticator;  // absent where nobody is asked who he is
   std::unique_ptr<gateway::Intake> intake;
   std::unique_ptr<gateway::Gateway> gateway;
@@ -63,20 +65,22 @@ Status start_warehouse(Running& running, const Config& config);
 Status start_processor(Running& running, const Config& config);
 Status start_output(Running& running, const Config& config);
 Status start_lake(Running& running, const Config& config);
+Status start_lake_keeper(Running& running, const Config& config);
 Status start_housekeeping(Running& running, const Config& config);
 Status start_authenticator(Running& running, const Config& config);
 Status start_gateway(Running& running, const Config& config);
 Status start_listening(Running& running, const Config& config);
 
 // `tillrace up`, `tillrace gateway`, and `tillrace processor`.
-inline constexpr std::array<Start, 10> kUp = {
-    check_exposure, start_log,          start_warehouse,     start_processor, start_output,
-    start_lake,     start_housekeeping, start_authenticator, start_gateway,   start_listening};
+inline constexpr std::array<Start, 11> kUp = {
+    check_exposure,      start_log,     start_warehouse,   start_processor,
+    start_output,        start_lake,    start_lake_keeper, start_housekeeping,
+    start_authenticator, start_gateway, start_listening};
 inline constexpr std::array<Start, 6> kGateway = {check_exposure,     start_log,
                                                   start_housekeeping, start_authenticator,
                                                   start_gateway,      start_listening};
-inline constexpr std::array<Start, 9> kProcessor = {
-    check_sharing, check_exposure, start_reading_log,   start_warehouse, start_processor,
-    start_output,  start_lake,     start_authenticator, start_listening};
+inline constexpr std::array<Start, 10> kProcessor = {
+    check_sharing, check_exposure, start_reading_log, start_warehouse,     start_processor,
+    start_output,  start_lake,     start_lake_keeper, start_authenticator, start_listening};
 
 }  // namespace tillrace::app

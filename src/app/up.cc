@@ -49,6 +49,7 @@ void drain(Running& running, const Config& config) {
     if (catches_up(config, *processor) && !processor->catch_up(rest()))
       logging::warning("the {} will catch up at the next start", processor->sink());
   running.server.reset();
+  running.lake_keeper.reset();
   running.housekeeping.reset();
   for (auto& processor : running.processors) processor->stop();
 }

@@ -198,6 +198,7 @@ Result<DuckRows> DuckSession::query(const std::string& sql) {
 }
 
 void DuckSession::interrupt() { duckdb_interrupt(impl_->connection); }
+
 namespace {
 
 duckdb_logical_type logical_type(DuckType type) {
