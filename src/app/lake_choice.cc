@@ -2,9 +2,14 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "app/log_choice.h"
 #include "lake/azure_store.h"
@@ -56,6 +61,24 @@ Credential workload_identity(const Config::Lake& lake) {
   lake::WorkloadIdentity options{lake.tenant_id, lake.client_id, lake.token_file};
   if (!lake.authority.empty()) options.authority = lake.authority;
   return options;
+}
+
+// Folders of processes that were killed. A process of another container may look dead from here, so
+// only what nobody has touched for a day goes.
+void remove_dead_spools(const fs::path& folder) {
+  std::error_code ignored;
+  auto old = fs::file_time_type::clock::now() - std::chrono::hours(24);
+  std::vector<fs::path> dead;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    std::string name = entry.path().filename().string();
+    pid_t pid = 0;
+    const char* digits = name.data() + name.rfind('-') + 1;
+    auto [end, error] = std::from_chars(digits, name.data() + name.size(), pid);
+    bool is_pid = error == std::errc{} && end == name.data() + name.size() && pid > 0;
+    bool is_dead = is_pid && ::kill(pid, 0) != 0 && errno == ESRCH;
+    if (is_dead && entry.last_write_time(ignored) < old) dead.push_back(entry.path());
+  }
+  for (const auto& path : dead) fs::remove_all(path, ignored);
 }
 
 }  // namespace
@@ -144,6 +167,7 @@ Result<std::unique_ptr<OpenLake>> OpenLake::open(const Config& config, const std
   auto store = open_lake_store(config, clock, random, metrics, std::move(stop));
   if (!store) return fail(store.error());
   fs::path spool = lake_spool(config, part);
+  remove_dead_spools(config.data_dir / "lake-spool");
   auto duck = lake::Duck::open(lake_engine(config, spool));
   if (!duck) return fail(duck.error());
   auto session = lake::DuckSession::open(*duck);

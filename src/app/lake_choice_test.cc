@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
 
 #include "base/scratch_for_tests.h"
 
@@ -172,6 +176,35 @@ TEST_F(LakeChoiceTest, WithKafkaALakeIsWrittenOnlyWhereTheSettingsSayWhich) {
 
 TEST_F(LakeChoiceTest, WithoutADataFolderNoneIsMadeForFilesOnTheirWay) {
   EXPECT_THAT(lake_spool(config_, "query").string(), Not(HasSubstr("data")));
+}
+
+TEST_F(LakeChoiceTest, WhatAKilledProcessLeftGoesAfterADayAndNothingElseDoes) {
+  std::filesystem::path spools = config_.data_dir / "lake-spool";
+  pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ::waitpid(child, nullptr, 0);  // so nobody has this number
+  std::string dead = fmt::format("command-{}", child);
+  std::string living = fmt::format("keeper-{}", ::getpid());
+  for (const std::string& name : {dead, living, std::string("sink"), std::string("keeper-x")})
+    ASSERT_TRUE(make_folders(spools / name));
+  ASSERT_TRUE(OpenLake::open(config_, "test", clock_, random_, metrics_));
+  EXPECT_TRUE(std::filesystem::exists(spools / dead)) << "it is young";
+  auto day_before = std::filesystem::file_time_type::clock::now() - std::chrono::hours(25);
+  for (const auto& entry : std::filesystem::directory_iterator(spools))
+    std::filesystem::last_write_time(entry.path(), day_before);
+  ASSERT_TRUE(OpenLake::open(config_, "test", clock_, random_, metrics_));
+  EXPECT_FALSE(std::filesystem::exists(spools / dead));
+  for (const std::string& name : {living, std::string("sink"), std::string("keeper-x")})
+    EXPECT_TRUE(std::filesystem::exists(spools / name)) << name;
+}
+
+TEST_F(LakeChoiceTest, TheCacheIsWhereItIsSetOrBesideTheDataOrTheUsersOwn) {
+  config_.lake.cache_dir = "/some/where";
+  EXPECT_EQ(lake_cache_folder(config_), "/some/where");
+  config_.lake.cache_dir.clear();
+  EXPECT_NE(lake_cache_folder(config_), config_.data_dir / "lake-cache");
+  ASSERT_TRUE(make_folders(config_.data_dir));
+  EXPECT_EQ(lake_cache_folder(config_), config_.data_dir / "lake-cache");
 }
 
 }  // namespace

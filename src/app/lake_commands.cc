@@ -114,9 +114,8 @@ Status stream_rows(CommandLake& open, lake::DuckRows& rows, std::size_t columns,
                    RowStream& stream) {
   while (true) {
     auto more = rows.next();
-    if (open.is_stopped()) return fail(interrupted());
     if (!more) return fail(more.error());
-    if (!*more) return {};
+    if (!*more || open.is_stopped()) return {};
     std::vector<std::optional<std::string>> cells(columns);
     for (std::size_t i = 0; i < columns; ++i)
       if (!rows.is_null(i)) cells[i] = rows.text(i);
@@ -135,7 +134,7 @@ Status print_rows(const Context& context, CommandLake& open, LakeQuery& query,
   for (const auto& column : *columns) head.push_back({column.name, cell_of(column.kind)});
   RowStream stream(std::move(head), context.format, print_out);
   Status all = stream_rows(open, *rows, columns->size(), stream);
-  if (!all) return all;
+  if (!all || open.is_stopped()) return all;
   stream.end();
   if (stream.is_cut())
     print_err(
@@ -174,10 +173,11 @@ Status run_sql(const Context& context, CommandLake& open, const LakeArguments& a
                                [&duck = open.lake->ports().duck] { duck.interrupt(); });
   Status done = prepare(query);
   screen.bar.clear();
-  if (done && open.is_stopped()) return fail(interrupted());
-  if (!done) return done;
-  return arguments.parquet.empty() ? print_rows(context, open, query, arguments)
-                                   : write_parquet(context, query, arguments);
+  if (done && !open.is_stopped())
+    done = arguments.parquet.empty() ? print_rows(context, open, query, arguments)
+                                     : write_parquet(context, query, arguments);
+  if (open.is_stopped()) return fail(interrupted());
+  return done;
 }
 
 // A day alone is its beginning.

@@ -214,7 +214,7 @@ Status start_housekeeping(Running& running, const Config& config) {
 
 // Several processes may share a lake: the conflict rules tell who was first.
 Status start_lake_keeper(Running& running, const Config& config) {
-  if (!config.lake.enabled) return {};
+  if (!running.lake) return {};
   LakeKeeperOptions options;
   options.compact_interval = std::chrono::seconds(config.lake.compact_interval_s);
   options.vacuum_interval = std::chrono::seconds(config.lake.vacuum_interval_s);

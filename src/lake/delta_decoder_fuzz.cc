@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "lake/delta_decoder.h"
+#include "lake/delta_inspect.h"
 #include "lake/delta_paths.h"
 #include "lake/delta_properties.h"
 #include "lake/delta_schema.h"
@@ -33,6 +34,8 @@ void read_inner(const Metadata& metadata) {
 }
 
 void read_inner(const AddFile& file) {
+  auto rows = tillrace::lake::rows_in_stats(file.stats);
+  CHECK(!rows || *rows >= 0);
   auto path = tillrace::lake::decode_file_path(file.path);
   if (!path) return;
   auto again = tillrace::lake::decode_file_path(tillrace::lake::encode_file_path(*path));
