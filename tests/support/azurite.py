@@ -7,6 +7,8 @@ import os
 import re
 import urllib.request
 from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import quote
 
 import test_tools
 from tillrace import wait_until
@@ -63,17 +65,28 @@ class Azurite:
             found = re.search(r"listens on http://127\.0\.0\.1:(\d+)\n", log.read())
         return int(found.group(1)) if found else None
 
+    def put_tree(self, folder):
+        """All files below the folder, as the lake."""
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file():
+                name = f"{self.container}/lake/{path.relative_to(folder).as_posix()}"
+                self._put(quote(name), path.read_bytes(), {"x-ms-blob-type": "BlockBlob"})
+
     def _make_container(self):
-        date = formatdate(usegmt=True)
-        to_sign = (
-            "PUT\n\n\n\n\n\n\n\n\n\n\n\n"
-            f"x-ms-date:{date}\nx-ms-version:2021-08-06\n"
-            f"/{ACCOUNT}/{ACCOUNT}/{self.container}\nrestype:container"
-        )
+        self._put(self.container, b"", {}, "restype=container")
+
+    def _put(self, path, body, headers, query=""):
+        """A PUT that is signed with the account's key (the documentation's "Shared Key")."""
+        kind = "application/octet-stream"
+        headers = headers | {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
+        to_sign = "\n".join(
+            ["PUT", "", "", str(len(body) or ""), "", kind, "", "", "", "", "", ""]
+            + [f"{name}:{headers[name]}" for name in sorted(headers)]
+            + [f"/{ACCOUNT}/{ACCOUNT}/{path}"] + ([query.replace("=", ":")] if query else []))
         digest = hmac.new(base64.b64decode(KEY), to_sign.encode(), hashlib.sha256).digest()
-        request = urllib.request.Request(
-            f"{self.endpoint}/{self.container}?restype=container", method="PUT", headers={
-                "x-ms-date": date, "x-ms-version": "2021-08-06",
-                "Authorization": f"SharedKey {ACCOUNT}:{base64.b64encode(digest).decode()}"})
+        headers["Authorization"] = f"SharedKey {ACCOUNT}:{base64.b64encode(digest).decode()}"
+        headers["Content-Type"] = kind
+        url = f"{self.endpoint}/{path}" + (f"?{query}" if query else "")
+        request = urllib.request.Request(url, body, headers, method="PUT")
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 201, answer.status
