@@ -32,9 +32,10 @@ void initialise_curl_once() {
 // callbacks.
 struct Arriving {
   const ClientOptions& options;
-  Response response;
+  Response response = {};
   std::size_t header_bytes = 0;
   bool too_large = false;
+  bool is_head_whole = false;  // libcurl takes an answer that ends within its head for one
 };
 
 std::size_t on_body(char* bytes, std::size_t, std::size_t length, void* context) {
@@ -56,8 +57,11 @@ std::size_t on_header(char* bytes, std::size_t, std::size_t length, void* contex
   arriving.too_large = arriving.header_bytes > arriving.options.max_header_bytes;
   if (arriving.too_large) return 0;
   std::string_view line(bytes, length);
-  if (line.starts_with("HTTP/"))
-    arriving.response.headers = {};  // a new head, after "100 Continue"
+  if (trimmed(line).empty()) arriving.is_head_whole = true;
+  if (line.starts_with("HTTP/")) {  // a new head, perhaps after "100 Continue"
+    arriving.is_head_whole = false;
+    arriving.response.headers = {};
+  }
   std::size_t colon = line.find(':');
   if (colon == std::string_view::npos || line.starts_with("HTTP/")) return length;
   arriving.response.headers.add(trimmed(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
@@ -269,7 +273,7 @@ Result<Response> Client::send(const Call& call) {
   if (!place) return fail(place.error());
   auto headers = header_list(call.headers, impl_->options.headers);
   if (!headers) return fail(headers.error());
-  Arriving arriving{impl_->options, {}, 0, false};
+  Arriving arriving{impl_->options};
   std::array<char, CURL_ERROR_SIZE> details{};
   impl_->prepare(call, place->is_near());
   impl_->set(CURLOPT_ERRORBUFFER, details.data());
@@ -278,6 +282,8 @@ Result<Response> Client::send(const Call& call) {
   impl_->set(CURLOPT_HEADERDATA, static_cast<void*>(&arriving));
   CURLcode code = curl_easy_perform(impl_->curl.get());
   impl_->set(CURLOPT_ERRORBUFFER, static_cast<char*>(nullptr));  // the rest is used by perform only
+  if (code == CURLE_OK && !arriving.is_head_whole)
+    return fail(Code::unavailable, "{}: the answer ends within its header fields", place->text());
   if (code == CURLE_OK) return impl_->finish(std::move(arriving.response));
   if (arriving.too_large)
     return fail(Code::exhausted, "{} answers with more than {} bytes (or {} of header fields)",

@@ -123,6 +123,23 @@ TEST_F(ClientTest, AServerThatClosesInTheMiddleOfItsAnswerIsUnavailable) {
   EXPECT_THAT(answer.error().message, HasSubstr("middle"));
 }
 
+TEST_F(ClientTest, AnAnswerThatIsCutAnywhereIsUnavailable) {
+  std::string whole =
+      "HTTP/1.1 100 Continue\r\n\r\n"
+      "HTTP/1.1 200 OK\r\nX-Id: abc\r\nContent-Length: 4\r\n\r\nbody";
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    Host host([&](Peer peer) {
+      peer.send(whole.substr(0, length));
+      peer.half_close();
+      peer.read_to_end();
+    });
+    Client client;  // its connections end with it
+    auto answer = client.send(call_to(host));
+    ASSERT_FALSE(answer) << whole.substr(0, length);
+    EXPECT_EQ(answer.error().code, Code::unavailable);
+  }
+}
+
 TEST_F(ClientTest, AServerThatNeverAnswersIsUnavailableInTime) {
   Host host([](Peer peer) { peer.read_to_end(); });
   Call get = call_to(host);
