@@ -41,9 +41,10 @@ def event(number):
     })
 
 
-def send(address, first, began, sent):
+def send(address, numbers, began, sent):
+    """Event `number` is due number / RATE seconds after `began`."""
     connection = http.client.HTTPConnection(address, timeout=30)
-    for number in range(first, RATE * SECONDS, CONNECTIONS):
+    for number in numbers:
         time.sleep(max(0, began + number / RATE - time.time()))
         posted_at = time.time()
         headers = {"Content-Type": "application/json"}
@@ -54,7 +55,8 @@ def send(address, first, began, sent):
         sent.append((body["offset"], posted_at, time.time()))
 
 
-def measure(service):
+def measure(service, first=0, seconds=SECONDS):
+    """(what was sent, what was seen): events first, first + 1 ... for so many seconds."""
     psql = ["psql", "-XAtq", "-F", " ", "-d", service.warehouse]
     watcher = subprocess.Popen(psql, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     seen = []
@@ -64,10 +66,11 @@ def measure(service):
 
     reader = threading.Thread(target=read_answers)
     reader.start()
-    sent, began = [], time.time() + 0.5
+    sent, began = [], time.time() + 0.5 - first / RATE
+    end = first + RATE * seconds
     address = service.url.removeprefix("http://")
-    threads = [threading.Thread(target=send, args=(address, i, began, sent))
-               for i in range(CONNECTIONS)]
+    threads = [threading.Thread(target=send, args=(address, numbers, began, sent))
+               for numbers in (range(first + i, end, CONNECTIONS) for i in range(CONNECTIONS))]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads) or service.lag() > 0:
@@ -79,11 +82,16 @@ def measure(service):
     return sent, [(float(at), int(mark)) for at, mark in seen]
 
 
+def latencies(sent, seen):
+    """Seconds from POST to visible, of each event."""
+    marks = [mark for _, mark in seen]
+    return [seen[bisect.bisect_right(marks, offset)][0] - posted for offset, posted, _ in sent]
+
+
 def main():
     with support.Service() as service:
         sent, seen = measure(service)
-    marks = [mark for _, mark in seen]
-    visible = [seen[bisect.bisect_right(marks, offset)][0] - posted for offset, posted, _ in sent]
+    visible = latencies(sent, seen)
     durable = [answered - posted for _, posted, answered in sent]
     for name, values in (("POST to visible", visible), ("POST to 201", durable)):
         cuts = [1e3 * cut for cut in statistics.quantiles(values, n=100)]
