@@ -5,9 +5,8 @@
 // Fills a log with the file's events. Then, in turn, RUNS times: the lake's loop brings all of it
 // into a new lake on a folder, as `tillrace up` would (read, decode, Parquet, fsync, commit); and
 // DuckDB copies the same rows, from a table of its own in memory, into one Parquet file, with the
-// same compression and row groups. The lake's engine has one thread (another decodes ahead), so it
-// is held against a COPY on one: 60 % of its rows per second are wanted, else the exit code is 1. A
-// COPY on two threads is shown beside it.
+// same compression and row groups. Both have two threads: 60 % of the COPY's rows per second are
+// wanted, else the exit code is 1. A COPY on one thread is shown beside them.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -94,7 +93,10 @@ Took to_lake(Bench& bench, int run) {
   CHECK(store);
   processor::LakeSinkOptions options;
   options.spool_folder = bench.folder / "spool";
-  options.engine = {.memory_limit_mb = 128, .threads = 1, .temp_folder = bench.folder / "spill"};
+  options.engine = {.memory_limit_mb = 128,
+                    .threads = 2,
+                    .keeps_order = false,
+                    .temp_folder = bench.folder / "spill"};
   auto sink = processor::LakeSink::open(std::move(options), **store, *bench.log, bench.clock,
                                         bench.random, bench.metrics);
   CHECK(sink);
@@ -155,12 +157,12 @@ int measure(const std::string& file, int runs) {
   }
   fmt::print("{:<25} {:9}, {} runs, medians\n", "rows", bench.rows, runs);
   double ours = show("log to bronze", bench.rows, lake);
-  double theirs = show("DuckDB's COPY, 1 thread", bench.rows, one);
-  show("DuckDB's COPY, 2 threads", bench.rows, two);
+  show("DuckDB's COPY, 1 thread", bench.rows, one);
+  double theirs = show("DuckDB's COPY, 2 threads", bench.rows, two);
   bench.log.reset();
   fs::remove_all(bench.folder);
   double ratio = ours / theirs;
-  fmt::print("{:<25} {:9.0f} %   (of 1 thread's; wanted: at least {:.0f} %)\n", "ratio",
+  fmt::print("{:<25} {:9.0f} %   (of 2 threads'; wanted: at least {:.0f} %)\n", "ratio",
              100 * ratio, 100 * kWanted);
   return ratio < kWanted ? 1 : 0;
 }

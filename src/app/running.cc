@@ -170,7 +170,7 @@ Status start_lake(Running& running, const Config& config) {
   options.commit_interval_ms = config.lake.commit_interval_s * 1'000;
   options.spool_folder = config.data_dir / "lake-spool" / "sink";
   options.engine = lake_engine(config, options.spool_folder);
-  options.engine.threads = 1;  // that of the partition whose turn it is
+  options.engine.keeps_order = false;  // rows say their offsets
   if (uses_kafka(config)) options.late = processor::LateStart::allowed;
   options.attachment = [&running] { return running.lake_switch->look(); };
   options.begun = [&running] { running.lake_switch->begun(); };

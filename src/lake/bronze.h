@@ -2,11 +2,14 @@
 // they are made of, and how far a partition of the log has come in them.
 #pragma once
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "lake/delta_snapshot.h"
 #include "lake/delta_table.h"
@@ -59,39 +62,77 @@ std::int32_t day_of(UtcMicros time);
 // "2026-11-26", the partition's value.
 std::string day_text(std::int32_t day);
 
-// Rows of either table out of what `next` gives, one after the other, until it gives nullptr. A
-// failure of it is kept for who asks; begin() forgets it. What is given need only live until the
-// next call.
+// One record of the log.
+using BronzeItem = std::variant<BronzeEvent, BronzeRejected>;
+
+// Rows of either table, out of the items that `next` gives until it gives none: those of its kind
+// that are wanted. A failure of `next` is kept for who asks; begin() forgets it.
 template <class Given>
 class BronzeSource final : public DuckSource {
  public:
-  using Next = std::function<Result<const Given*>()>;
+  // Both are called by DuckDB's threads, several at once.
+  using Next = std::function<Result<std::vector<BronzeItem>>()>;
+  using Wanted = std::function<bool(const Given&)>;
   explicit BronzeSource(LogPartition from) : from_(std::move(from)) {}
 
-  void begin(Next next) {
+  // While no statement runs through it.
+  void begin(Next next, Wanted wanted) {
     next_ = std::move(next);
+    wanted_ = std::move(wanted);
+    MutexLock lock(mutex_);
     error_.reset();
   }
-  const std::optional<Error>& error() const { return error_; }
-
-  const std::vector<DuckColumn>& columns() const override { return Given::columns(); }
-  Result<std::size_t> fill(DuckChunk& chunk) override {
-    for (std::size_t row = 0; row < DuckChunk::kRows; ++row) {
-      auto given = next_();
-      if (!given) {
-        error_ = given.error();
-        return fail(given.error());
-      }
-      if (*given == nullptr) return row;
-      (*given)->put(chunk, row, from_);
-    }
-    return DuckChunk::kRows;
+  std::optional<Error> error() const {
+    MutexLock lock(mutex_);
+    return error_;
   }
 
+  const std::vector<DuckColumn>& columns() const override { return Given::columns(); }
+  std::unique_ptr<Share> open_share() override { return std::make_unique<Items>(*this); }
+
  private:
+  class Items final : public Share {
+   public:
+    explicit Items(BronzeSource& source) : source_(source) {}
+    Result<std::size_t> fill(DuckChunk& chunk) override {
+      for (std::size_t row = 0; row < DuckChunk::kRows;) {
+        if (at_ == items_.size()) {
+          if (Status more = refill(); !more) return fail(more.error());
+          if (items_.empty()) return row;
+        }
+        const auto* given = std::get_if<Given>(&items_[at_++]);
+        if (given != nullptr && source_.wanted_(*given)) given->put(chunk, row++, source_.from_);
+      }
+      return DuckChunk::kRows;
+    }
+
+   private:
+    Status refill() {
+      auto items = source_.next_();
+      if (!items) {
+        source_.keep(items.error());
+        return fail(items.error());
+      }
+      items_ = std::move(*items);
+      at_ = 0;
+      return {};
+    }
+
+    BronzeSource& source_;
+    std::vector<BronzeItem> items_;
+    std::size_t at_ = 0;
+  };
+
+  void keep(const Error& error) {
+    MutexLock lock(mutex_);
+    error_ = error;
+  }
+
   const LogPartition from_;
   Next next_;
-  std::optional<Error> error_;
+  Wanted wanted_;
+  mutable Mutex mutex_;
+  std::optional<Error> error_ GUARDED_BY(mutex_);
 };
 
 }  // namespace tillrace::lake

@@ -21,6 +21,10 @@ Transaction move(const LogPartition& from, const std::optional<Offset>& mark, Of
   return transaction;
 }
 
+std::int32_t day_of(const BronzeEvent& event) {
+  return lake::day_of(event.stored.record.received_at);
+}
+
 void append(std::vector<AddFile>& files, std::vector<AddFile> more) {
   for (AddFile& file : more) files.push_back(std::move(file));
 }
@@ -93,66 +97,50 @@ Status BronzeWriter::prepare(BronzeReader& reader) {
   return {};
 }
 
-// Reads the range to its first event. Counts what it passes.
-Result<std::optional<BronzeEvent>> BronzeWriter::first_event(BronzeReader& reader,
-                                                             Range& range) const {
-  while (true) {
-    auto item = reader.next();
-    if (!item) return fail(item.error());
-    if (*item == nullptr) return std::nullopt;
-    if (const auto* event = std::get_if<BronzeEvent>(*item)) return *event;
-    ++range.counts.rejected[std::get<BronzeRejected>(**item).kind];
-  }
-}
-
 // Nearly always all events of a range are of one day, and this is all. It finds out where the range
 // ends and what else there is.
 Result<std::vector<AddFile>> BronzeWriter::write_first_day(BronzeReader& reader, Range& range) {
-  reader.begin(range.from, std::nullopt);
-  auto found = first_event(reader, range);
-  if (!found) return fail(found.error());
-  std::vector<AddFile> files;
-  if (*found) {
-    std::optional<BronzeEvent> first = std::move(*found);
-    bool is_first = true;
-    range.day = day_of(first->stored.record.received_at);
-    events_.begin([&]() -> Result<const BronzeEvent*> {
-      while (true) {
-        if (std::exchange(is_first, false)) return ++range.counts.events, &*first;
-        auto item = reader.next();
-        if (!item) return fail(item.error());
-        if (*item == nullptr) return nullptr;
-        if (const auto* event = std::get_if<BronzeEvent>(*item)) {
-          ++range.counts.events;
-          if (day_of(event->stored.record.received_at) == range.day) return event;
-          ++range.other_days;
-        } else {
-          ++range.counts.rejected[std::get<BronzeRejected>(**item).kind];
-        }
-      }
-    });
-    auto written = write_partition_file(ports_, events_table_->path(), events_table_->snapshot(),
-                                        {{kIngestDate, day_text(range.day)}}, events_sql_);
-    if (!written) return fail(events_.error().value_or(written.error()));
-    files = std::move(*written);
+  auto first = reader.begin(range.from, std::nullopt);
+  if (!first) return fail(first.error());
+  if (!*first) {
+    range.to = reader.position();
+    return std::vector<AddFile>{};
   }
+  range.day = lake::day_of(**first);
+  Mutex counting;
+  events_.begin(
+      [&]() -> Result<std::vector<BronzeItem>> {
+        auto items = reader.next();
+        if (!items) return items;
+        MutexLock lock(counting);
+        count(*items, range);
+        return items;
+      },
+      [day = range.day](const BronzeEvent& event) { return day_of(event) == day; });
+  auto written = write_partition_file(ports_, events_table_->path(), events_table_->snapshot(),
+                                      {{kIngestDate, day_text(range.day)}}, events_sql_);
+  if (!written) return fail(events_.error().value_or(written.error()));
   range.to = reader.position();
-  return files;
+  return written;
+}
+
+void BronzeWriter::count(const std::vector<BronzeItem>& items, Range& range) {
+  for (const BronzeItem& item : items) {
+    if (const auto* event = std::get_if<BronzeEvent>(&item)) {
+      ++range.counts.events;
+      if (day_of(*event) != range.day) ++range.other_days;
+    } else {
+      ++range.counts.rejected[std::get<BronzeRejected>(item).kind];
+    }
+  }
 }
 
 Result<std::vector<AddFile>> BronzeWriter::write_other_days(BronzeReader& reader,
                                                             const Range& range) {
   if (range.other_days == 0) return std::vector<AddFile>{};
-  reader.begin(range.from, range.to);
-  events_.begin([&]() -> Result<const BronzeEvent*> {
-    while (true) {
-      auto item = reader.next();
-      if (!item) return fail(item.error());
-      if (*item == nullptr) return nullptr;
-      const auto* event = std::get_if<BronzeEvent>(*item);
-      if (event != nullptr && day_of(event->stored.record.received_at) != range.day) return event;
-    }
-  });
+  if (auto begun = reader.begin(range.from, range.to); !begun) return fail(begun.error());
+  events_.begin([&] { return reader.next(); },
+                [day = range.day](const BronzeEvent& event) { return day_of(event) != day; });
   auto written = events_table_->write(events_sql_);
   if (!written) return fail(events_.error().value_or(written.error()));
   return written;
@@ -161,17 +149,11 @@ Result<std::vector<AddFile>> BronzeWriter::write_other_days(BronzeReader& reader
 Result<std::vector<AddFile>> BronzeWriter::write_rejected(BronzeReader& reader,
                                                           const Range& range) {
   if (range.counts.rejected.empty()) return std::vector<AddFile>{};
-  reader.begin(range.from, range.to);
-  rejected_.begin([&]() -> Result<const BronzeRejected*> {
-    while (true) {
-      auto item = reader.next();
-      if (!item) return fail(item.error());
-      if (*item == nullptr) return nullptr;
-      const auto* rejected = std::get_if<BronzeRejected>(*item);
-      if (rejected != nullptr && rejected->stored.offset >= rejected_mark_.value_or(Offset{0}))
-        return rejected;
-    }
-  });
+  if (auto begun = reader.begin(range.from, range.to); !begun) return fail(begun.error());
+  rejected_.begin([&] { return reader.next(); },
+                  [done = rejected_mark_.value_or(Offset{0})](const BronzeRejected& rejected) {
+                    return rejected.stored.offset >= done;
+                  });
   auto written = rejected_table_->write(rejected_sql_);
   if (!written) return fail(rejected_.error().value_or(written.error()));
   return written;

@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "base/result.h"
@@ -18,12 +17,12 @@ namespace tillrace::lake {
 // The records of a partition, which can be read as often as is wanted and are always the same.
 class BronzeReader {
  public:
-  using Item = std::variant<BronzeEvent, BronzeRejected>;
   virtual ~BronzeReader() = default;
-  // Reading begins at `from`. It ends at `end`; without one, where the reader sees fit.
-  virtual void begin(Offset from, std::optional<Offset> end) = 0;
-  // The next record, valid until the next call; nullptr at the end.
-  virtual Result<const Item*> next() = 0;
+  // Reading begins at `from`. It ends at `end`; without one, where the reader sees fit. Answers
+  // when the first record came in; nothing when there is none.
+  virtual Result<std::optional<UtcMicros>> begin(Offset from, std::optional<Offset> end) = 0;
+  // The next records; none at the end. For any number of threads: each gets others.
+  virtual Result<std::vector<BronzeItem>> next() = 0;
   // Where the next reading goes on. Of use at the end.
   virtual Offset position() const = 0;
 };
@@ -40,8 +39,9 @@ struct BronzeCounts {
 // out when the range is read again. So nothing is lost and nothing doubled, whoever else writes the
 // partition.
 //
-// Not thread-safe. Holds no rows but the file that is being written (DuckDB's row group). Borrows
-// its ports.
+// Not thread-safe. Holds no rows but those of the file that is being written: of each thread that
+// the engine of its ports has, DuckDB's row group and what BronzeReader::next() gives. Borrows its
+// ports.
 class BronzeWriter {
  public:
   // unavailable when DuckDB cannot take the sources.
@@ -77,9 +77,8 @@ class BronzeWriter {
   // What the first reading of a range tells.
   struct Range {
     Offset from, to;
-    std::int32_t day = 0;         // of the first event
+    std::int32_t day = 0;         // of the first record
     std::int64_t other_days = 0;  // events of other days
-    bool has_rejected = false;
     BronzeCounts counts;
   };
 
@@ -87,7 +86,7 @@ class BronzeWriter {
   Result<std::vector<AddFile>> write_first_day(BronzeReader& reader, Range& range);
   Result<std::vector<AddFile>> write_other_days(BronzeReader& reader, const Range& range);
   Result<std::vector<AddFile>> write_rejected(BronzeReader& reader, const Range& range);
-  Result<std::optional<BronzeEvent>> first_event(BronzeReader& reader, Range& range) const;
+  static void count(const std::vector<BronzeItem>& items, Range& range);
   void make_pending(const Range& range, std::vector<AddFile> events, std::vector<AddFile> rejected);
   Status commit(DeltaTable& table, Transaction& transaction);
   void discard_pending();

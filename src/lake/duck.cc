@@ -122,6 +122,7 @@ Result<Duck> Duck::open(const DuckOptions& options) {
       {"memory_limit", fmt::format("{}MB", options.memory_limit_mb)},
       {"threads", std::to_string(options.threads)},
       {"temp_directory", options.temp_folder.string()},
+      {"preserve_insertion_order", options.keeps_order ? "true" : "false"},
       {"autoinstall_known_extensions", "false"},
       {"autoload_known_extensions", "false"},
   };
@@ -214,6 +215,8 @@ duckdb_logical_type logical_type(DuckType type) {
   return duckdb_create_logical_type(DUCKDB_TYPE_INVALID);
 }
 
+constexpr idx_t kMostThreads = 64;
+
 void bind_source(duckdb_bind_info info) {
   const auto* source = static_cast<DuckSource*>(duckdb_bind_get_extra_info(info));
   for (const DuckColumn& column : source->columns()) {
@@ -223,19 +226,25 @@ void bind_source(duckdb_bind_info info) {
   }
 }
 
-// One thread, so that the source need not be safe for many, and the rows keep their order.
-void begin_source(duckdb_init_info info) { duckdb_init_set_max_threads(info, 1); }
+// As many as DuckDB has; it takes one where rows must keep their order.
+void begin_source(duckdb_init_info info) { duckdb_init_set_max_threads(info, kMostThreads); }
 
-void pull_source(duckdb_function_info info, duckdb_data_chunk output) {
+void begin_share(duckdb_init_info info) {
+  auto* source = static_cast<DuckSource*>(duckdb_init_get_extra_info(info));
+  duckdb_init_set_init_data(info, source->open_share().release(),
+                            [](void* share) { delete static_cast<DuckSource::Share*>(share); });
+}
+
+void pull_share(duckdb_function_info info, duckdb_data_chunk output) {
   CHECK(duckdb_vector_size() >= DuckChunk::kRows);
-  auto* source = static_cast<DuckSource*>(duckdb_function_get_extra_info(info));
+  auto* share = static_cast<DuckSource::Share*>(duckdb_function_get_local_init_data(info));
   std::vector<DuckChunk::Vector> vectors;
-  for (std::size_t i = 0; i < source->columns().size(); ++i) {
+  for (std::size_t i = 0; i < duckdb_data_chunk_get_column_count(output); ++i) {
     duckdb_vector vector = duckdb_data_chunk_get_vector(output, i);
     vectors.push_back({vector, duckdb_vector_get_data(vector)});
   }
   DuckChunk chunk(std::move(vectors));
-  auto rows = source->fill(chunk);
+  auto rows = share->fill(chunk);
   if (!rows) return duckdb_function_set_error(info, rows.error().message.c_str());
   CHECK(*rows <= DuckChunk::kRows);
   duckdb_data_chunk_set_size(output, *rows);
@@ -251,7 +260,8 @@ Result<std::string> DuckSession::offer(DuckSource& source) {
   duckdb_table_function_set_extra_info(function, &source, nullptr);
   duckdb_table_function_set_bind(function, bind_source);
   duckdb_table_function_set_init(function, begin_source);
-  duckdb_table_function_set_function(function, pull_source);
+  duckdb_table_function_set_local_init(function, begin_share);
+  duckdb_table_function_set_function(function, pull_share);
   duckdb_state state = duckdb_register_table_function(impl_->connection, function);
   duckdb_destroy_table_function(&function);
   if (state == DuckDBError) return fail(Code::unavailable, "DuckDB takes no function {}", name);

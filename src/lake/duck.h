@@ -20,6 +20,8 @@ namespace tillrace::lake {
 struct DuckOptions {
   std::uint64_t memory_limit_mb = 256;  // what a query may hold; more is spilt to temp_folder
   unsigned threads = 2;
+  // False: statements without ORDER BY may give and write their rows in any order, on all threads.
+  bool keeps_order = true;
   std::filesystem::path temp_folder;  // made when it is first needed; empty: nothing is spilt
 };
 
@@ -104,15 +106,23 @@ class DuckChunk {
   std::vector<Vector> vectors_;
 };
 
-// Rows that a statement pulls while it runs, so that they are nowhere as a whole.
+// Rows that a statement pulls while it runs, so that they are nowhere as a whole. Throws nothing.
 class DuckSource {
  public:
+  // One thread's share in them, in which it is alone; the shares of a statement together are all
+  // rows, each once.
+  class Share {
+   public:
+    virtual ~Share() = default;
+    // Fills rows from 0 on and answers how many: none at the end, however often it is asked. A
+    // failure ends the statement, which tells the message as invalid: the source may keep its error
+    // for who asks.
+    virtual Result<std::size_t> fill(DuckChunk& chunk) = 0;
+  };
   virtual ~DuckSource() = default;
   virtual const std::vector<DuckColumn>& columns() const = 0;
-  // Fills rows from 0 on and answers how many: none at the end. Called on the thread that runs the
-  // statement, or on one of DuckDB's, one call at a time; throws nothing. A failure ends the
-  // statement, which tells the message as invalid: the source may keep its error for who asks.
-  virtual Result<std::size_t> fill(DuckChunk& chunk) = 0;
+  // For the thread that runs the statement, or one of DuckDB's; several at once.
+  virtual std::unique_ptr<Share> open_share() = 0;
 };
 
 // One line of work on a Duck. For one thread at a time. Times are shown and read in UTC.
@@ -134,7 +144,8 @@ class DuckSession {
   // called by any thread.
   void interrupt();
   // SQL that names the rows of `source`, such as "source_7()", for all sessions of the Duck; each
-  // statement with it runs through the source once. Not after the source is gone.
+  // statement with it runs through the source once, on several threads where it need not keep the
+  // order. Not after the source is gone.
   Result<std::string> offer(DuckSource& source);
 
  private:

@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "base/scratch_for_tests.h"
 
 namespace tillrace::lake {
@@ -112,6 +116,91 @@ TEST_F(DuckTest, RefusesValuesThatDoNotFit) {
   EXPECT_EQ(appender->text("many").integer(1).end_row().error().code, Code::invalid);
   EXPECT_FALSE(appender->close());
   EXPECT_EQ(DuckAppender::open(session_, "missing").error().code, Code::not_found);
+}
+
+// Numbers from 0 to `end`, handed to whoever asks; one of them can be refused. None is given before
+// there are `least_shares`.
+class Numbers final : public DuckSource {
+ public:
+  explicit Numbers(std::int64_t end, std::int64_t refused = -1, int least_shares = 1)
+      : end_(end), refused_(refused), least_shares_(least_shares) {}
+  const std::vector<DuckColumn>& columns() const override { return columns_; }
+  std::unique_ptr<Share> open_share() override {
+    ++shares;
+    return std::make_unique<Some>(*this);
+  }
+  std::atomic<int> shares = 0;
+
+ private:
+  struct Some final : Share {
+    explicit Some(Numbers& numbers) : all(numbers) {}
+    Result<std::size_t> fill(DuckChunk& chunk) override {
+      for (int ms = 0; all.shares < all.least_shares_; ++ms) {
+        if (ms == 20'000) return fail(Code::unavailable, "{} shares", all.shares.load());
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      std::size_t row = 0;
+      for (; row < DuckChunk::kRows; ++row) {
+        std::int64_t number = all.next_++;
+        if (number >= all.end_) break;
+        if (number == all.refused_) return fail(Code::corrupt, "no {}", number);
+        chunk.bigint(0, row, number);
+        chunk.text(1, row, "number " + std::to_string(number));
+      }
+      return row;
+    }
+    Numbers& all;
+  };
+  const std::vector<DuckColumn> columns_ = {{"n", DuckType::bigint}, {"t", DuckType::text}};
+  const std::int64_t end_, refused_;
+  const int least_shares_;
+  std::atomic<std::int64_t> next_ = 0;
+};
+
+TEST_F(DuckTest, RowsOfASourceComeInOrderAndOnce) {
+  Numbers numbers(10'000);
+  auto name = session_.offer(numbers);
+  ASSERT_TRUE(name);
+  auto rows = session_.query("SELECT n, t FROM " + *name);
+  ASSERT_TRUE(rows);
+  std::int64_t expected = 0;
+  for (; *rows->next(); ++expected) {
+    ASSERT_EQ(rows->integer(0), expected);
+    ASSERT_EQ(rows->text(1), "number " + std::to_string(expected));
+  }
+  EXPECT_EQ(expected, 10'000);
+  EXPECT_EQ(numbers.shares, 1);
+}
+
+TEST_F(DuckTest, ThreadsShareASourceWhereOrderIsNotKept) {
+  ScratchFolder folder;
+  auto duck =
+      Duck::open({.memory_limit_mb = 100, .threads = 2, .keeps_order = false, .temp_folder = {}});
+  ASSERT_TRUE(duck);
+  auto session = DuckSession::open(*duck);
+  ASSERT_TRUE(session);
+  Numbers numbers(300'000, -1, 2);
+  auto name = session->offer(numbers);
+  ASSERT_TRUE(name);
+  std::string file = sql_text((folder.path() / "x.parquet").string());
+  ASSERT_TRUE(session->run("COPY (SELECT * FROM " + *name + ") TO " + file +
+                           " (FORMAT parquet, ROW_GROUP_SIZE 20480)"));
+  EXPECT_EQ(numbers.shares, 2);
+  EXPECT_EQ(one("SELECT count(*) || ' ' || count(DISTINCT n) || ' ' || max(n) || ' ' ||"
+                " bool_and(t = 'number ' || n) FROM " +
+                file)
+                .value(),
+            "300000 300000 299999 true");
+}
+
+TEST_F(DuckTest, AFailureOfASourceEndsTheStatementWithItsWords) {
+  Numbers numbers(10'000, 5'000);
+  auto name = session_.offer(numbers);
+  ASSERT_TRUE(name);
+  auto sum = one("SELECT sum(n)::BIGINT::VARCHAR FROM " + *name);
+  ASSERT_FALSE(sum);
+  EXPECT_EQ(sum.error().code, Code::invalid);
+  EXPECT_THAT(sum.error().message, testing::HasSubstr("no 5000"));
 }
 
 TEST_F(DuckTest, RefusesOptionsThatMeanNothing) {

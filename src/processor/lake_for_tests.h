@@ -23,7 +23,8 @@ class LakeProcess {
               LakeSinkOptions options = {}, std::int32_t partition = 0)
       : options_(std::move(options)) {
     static int made = 0;
-    options_.engine = {.memory_limit_mb = 256, .threads = 1, .temp_folder = {}};
+    options_.engine = {
+        .memory_limit_mb = 256, .threads = 2, .keeps_order = false, .temp_folder = {}};
     options_.spool_folder =
         folder / fmt::format("spool-{}-{}", ::getpid(), __atomic_add_fetch(&made, 1, 0));
     auto opened = LakeSink::open(options_, store, log, clock, random, metrics);

@@ -1,9 +1,9 @@
 #include "processor/lake_reader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
-#include "base/thread.h"
 #include "processor/decode.h"
 
 namespace tillrace::processor {
@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{5};  // with records that are there, and on their way
 
-lake::BronzeReader::Item item_of(StoredRecord stored, EventParser& parser) {
+lake::BronzeItem item_of(StoredRecord stored, EventParser& parser) {
   auto decoded = decode(stored, parser);
   if (decoded) return lake::BronzeEvent{decoded->id, std::move(decoded->event), std::move(stored)};
   warehouse::RejectedRecord& why = decoded.error();
@@ -25,104 +25,84 @@ lake::BronzeReader::Item item_of(StoredRecord stored, EventParser& parser) {
 }  // namespace
 
 LakeReader::LakeReader(log::Log& log, Partition partition, TimeZone shop, LakeReaderLimits limits)
-    : log_(log), partition_(partition), limits_(limits), parser_(std::move(shop)) {}
-
-LakeReader::~LakeReader() { end_reading(); }
+    : log_(log), partition_(partition), shop_(std::move(shop)), limits_(limits) {}
 
 void LakeReader::set_stop(std::stop_token stop) {
-  end_reading();
+  MutexLock lock(mutex_);
   stop_ = std::move(stop);
 }
 
-void LakeReader::begin(Offset from, std::optional<Offset> end) {
-  end_reading();
-  position_ = from;
-  chunk_.clear();
-  at_ = 0;
-  has_end_ = end.has_value();
-  if (!has_end_) oldest_.reset();
-  {
-    MutexLock lock(mutex_);
-    is_over_ = is_unwanted_ = false;
-  }
-  thread_ = named_thread("decode", [this, from, end](const std::stop_token&) {
-    read(from, end);
-    MutexLock lock(mutex_);
-    is_over_ = true;
-    changed_.notify_all();
-  });
-}
-
-void LakeReader::end_reading() {
-  {
-    MutexLock lock(mutex_);
-    is_unwanted_ = true;
-    changed_.notify_all();
-  }
-  thread_ = {};
-  MutexLock lock(mutex_);
-  ahead_.clear();
-  spent_.clear();
-}
-
-Result<const lake::BronzeReader::Item*> LakeReader::next() {
-  while (at_ == chunk_.size()) {
-    auto chunk = take();
-    if (!chunk) return nullptr;
-    if (!*chunk) return fail(chunk->error());
-    chunk_ = std::move((*chunk)->items);
-    position_ = (*chunk)->next;
-    at_ = 0;
-    if (!has_end_ && !oldest_) note_oldest();
-  }
-  return &chunk_[at_++];
-}
-
-void LakeReader::note_oldest() {
-  if (chunk_.empty()) return;
-  oldest_ =
-      std::visit([](const auto& item) { return item.stored.record.received_at; }, chunk_.front());
-}
-
-std::optional<Result<LakeReader::Chunk>> LakeReader::take() {
-  MutexLock lock(mutex_);
-  while (ahead_.empty() && !is_over_) lock.wait(changed_);
-  if (ahead_.empty()) return std::nullopt;
-  auto chunk = std::move(ahead_.front());
-  ahead_.pop_front();
-  spent_.push_back(std::move(chunk_));
-  changed_.notify_all();
-  return chunk;
-}
-
-bool LakeReader::put(Result<Chunk> chunk) {
-  MutexLock lock(mutex_);
-  while (ahead_.size() >= limits_.chunks_ahead && !is_unwanted_) lock.wait(changed_);
-  if (is_unwanted_) return false;
-  ahead_.push_back(std::move(chunk));
-  changed_.notify_all();
-  return true;
-}
-
-void LakeReader::free_spent() {
-  std::vector<std::vector<Item>> spent;
-  MutexLock lock(mutex_);
-  spent.swap(spent_);
-}
-
 // The log is asked once where it ends, so that a reading ends however fast records come in.
-void LakeReader::read(Offset from, std::optional<Offset> given_end) {
-  Result<Offset> end = given_end ? Result<Offset>(*given_end) : log_.end(partition_);
-  if (!end) return static_cast<void>(put(fail(end.error())));
-  for (std::size_t bytes = 0; from < *end;) {
-    if (!given_end && (bytes >= limits_.commit_bytes || stop_.stop_requested())) return;
-    auto chunk = read_chunk(from, *end);
-    if (!chunk) return static_cast<void>(put(std::move(chunk)));
-    from = chunk->next;
-    bytes += chunk->bytes;
-    if (!put(std::move(chunk))) return;
-    free_spent();
+Result<std::optional<UtcMicros>> LakeReader::begin(Offset from, std::optional<Offset> end) {
+  MutexLock lock(mutex_);
+  auto ends = end ? Result<Offset>(*end) : log_.end(partition_);
+  if (!ends) return fail(ends.error());
+  position_ = from;
+  end_ = *ends;
+  has_end_ = end.has_value();
+  bytes_ = 0;
+  first_.clear();
+  auto first = take();
+  if (!first) return fail(first.error());
+  first_ = std::move(*first);
+  std::optional<UtcMicros> received_at;
+  if (!first_.empty()) received_at = first_.front().record.received_at;
+  if (!has_end_) oldest_ = received_at;
+  return received_at;
+}
+
+Result<std::vector<lake::BronzeItem>> LakeReader::next() {
+  std::vector<StoredRecord> records;
+  {
+    MutexLock lock(mutex_);
+    auto taken = first_.empty() ? take() : std::exchange(first_, {});
+    if (!taken) return fail(taken.error());
+    records = std::move(*taken);
   }
+  std::vector<lake::BronzeItem> items;
+  if (records.empty()) return items;
+  items.reserve(records.size());
+  EventParser parser = borrow_parser();
+  for (StoredRecord& stored : records) items.push_back(item_of(std::move(stored), parser));
+  give_back(std::move(parser));
+  return items;
+}
+
+Offset LakeReader::position() const {
+  MutexLock lock(mutex_);
+  return position_;
+}
+
+std::optional<UtcMicros> LakeReader::oldest_received_at() const {
+  MutexLock lock(mutex_);
+  return oldest_;
+}
+
+// Where the log has offsets without records, which Kafka does, it reads on.
+Result<std::vector<StoredRecord>> LakeReader::take() {
+  std::vector<StoredRecord> records;
+  while (records.empty() && position_ < end_) {
+    if (!has_end_ && (bytes_ >= limits_.commit_bytes || stop_.stop_requested())) break;
+    auto chunk = read_chunk();
+    if (!chunk) return chunk;
+    records = std::move(*chunk);
+  }
+  return records;
+}
+
+Result<std::vector<StoredRecord>> LakeReader::read_chunk() {
+  auto fetched = fetch(position_);
+  if (!fetched) return fail(fetched.error());
+  Offset next = std::min(fetched->next, end_);
+  if (next <= position_)
+    return fail(Code::unavailable, "{}/{} gives nothing from offset {} on, and ends at {}",
+                log_.topic(), partition_.value, position_.value, end_.value);
+  std::vector<StoredRecord>& records = fetched->records;
+  while (!records.empty() && records.back().offset >= end_) records.pop_back();
+  for (const StoredRecord& stored : records)
+    bytes_ += stored.record.key.size() + stored.record.value.size();
+  position_ = next;
+  return std::move(records);
 }
 
 // Kafka may be asked for what it has not fetched yet.
@@ -135,21 +115,17 @@ Result<log::Fetched> LakeReader::fetch(Offset from) {
   return log_.read(partition_, from, limits);
 }
 
-Result<LakeReader::Chunk> LakeReader::read_chunk(Offset from, Offset end) {
-  auto fetched = fetch(from);
-  if (!fetched) return fail(fetched.error());
-  Chunk chunk;
-  chunk.next = std::min(fetched->next, end);
-  if (chunk.next <= from)
-    return fail(Code::unavailable, "{}/{} gives nothing from offset {} on, and ends at {}",
-                log_.topic(), partition_.value, from.value, end.value);
-  chunk.items.reserve(fetched->records.size());
-  for (StoredRecord& stored : fetched->records) {
-    if (stored.offset >= end) break;
-    chunk.bytes += stored.record.key.size() + stored.record.value.size();
-    chunk.items.push_back(item_of(std::move(stored), parser_));
-  }
-  return chunk;
+EventParser LakeReader::borrow_parser() {
+  MutexLock lock(mutex_);
+  if (parsers_.empty()) return EventParser(shop_);
+  EventParser parser = std::move(parsers_.back());
+  parsers_.pop_back();
+  return parser;
+}
+
+void LakeReader::give_back(EventParser parser) {
+  MutexLock lock(mutex_);
+  parsers_.push_back(std::move(parser));
 }
 
 }  // namespace tillrace::processor

@@ -1,10 +1,7 @@
-// A partition's records as the lake's writer takes them: read and decoded ahead.
+// A partition's records as the lake's writer takes them: read from the log and decoded.
 #pragma once
-#include <condition_variable>
-#include <deque>
 #include <optional>
 #include <stop_token>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
@@ -17,70 +14,50 @@ namespace tillrace::processor {
 struct LakeReaderLimits {
   // Of keys and values: behind them a reading without an end ends, at the next chunk.
   std::size_t commit_bytes = 64 << 20;
-  // One chunk.
+  // One chunk, of which each thread that reads holds one.
   std::size_t chunk_records = 8'192;
   std::size_t chunk_bytes = 4 << 20;
-  // So many are read ahead: while a row group is encoded, which takes as long as to read half of
-  // it.
-  std::size_t chunks_ahead = 4;
 };
 
-// Not thread-safe; owns a thread "decode" while it reads. The log outlives it.
+// Threads take turns at the log, and decode side by side. The log outlives it.
 class LakeReader final : public lake::BronzeReader {
  public:
   LakeReader(log::Log& log, Partition partition, TimeZone shop, LakeReaderLimits limits);
-  ~LakeReader() override;
+
+  // Before begin().
+  void set_stop(std::stop_token stop);
 
   // Without `end` a reading ends where the log ended when it began, or at commit_bytes, or soon
-  // after `stop` is requested.
-  void begin(Offset from, std::optional<Offset> end) override;
-  void set_stop(std::stop_token stop);  // before begin()
-  Result<const Item*> next() override;
-  Offset position() const override { return position_; }
-  // When the first record of a reading without an end came in.
-  std::optional<UtcMicros> oldest_received_at() const { return oldest_; }
+  // after the stop is requested. Errors as of the log; unavailable, too, when it gives nothing
+  // where it should have something.
+  Result<std::optional<UtcMicros>> begin(Offset from, std::optional<Offset> end) override;
+  Result<std::vector<lake::BronzeItem>> next() override;
+  Offset position() const override;
+  // When the first record of the last reading without an end came in.
+  std::optional<UtcMicros> oldest_received_at() const;
 
  private:
-  struct Chunk {
-    std::vector<Item> items;
-    std::size_t bytes = 0;
-    Offset next;
-  };
-
-  // Of the thread.
-  void read(Offset from, std::optional<Offset> given_end);
-  Result<log::Fetched> fetch(Offset from);
-  Result<Chunk> read_chunk(Offset from, Offset end);
-  // False when nobody wants more.
-  bool put(Result<Chunk> chunk);
-
-  void free_spent();
-
-  // nullopt at the end.
-  std::optional<Result<Chunk>> take();
-  void end_reading();
-  void note_oldest();
+  // What lies before end_ in the log, not decoded; no records at the end.
+  Result<std::vector<StoredRecord>> take() REQUIRES(mutex_);
+  Result<std::vector<StoredRecord>> read_chunk() REQUIRES(mutex_);
+  Result<log::Fetched> fetch(Offset from) REQUIRES(mutex_);
+  EventParser borrow_parser();
+  void give_back(EventParser parser);
 
   log::Log& log_;
   const Partition partition_;
+  const TimeZone shop_;
   const LakeReaderLimits limits_;
-  EventParser parser_;  // the thread's, while there is one
-  std::stop_token stop_;
 
-  Offset position_;  // behind the chunk in hand
-  std::vector<Item> chunk_;
-  std::size_t at_ = 0;
-  bool has_end_ = false;
-  std::optional<UtcMicros> oldest_;
-
-  Mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Result<Chunk>> ahead_ GUARDED_BY(mutex_);
-  // Chunks that were read, for the thread to free: the writer has enough to do.
-  std::vector<std::vector<Item>> spent_ GUARDED_BY(mutex_);
-  bool is_over_ GUARDED_BY(mutex_) = true;       // the thread puts no more
-  bool is_unwanted_ GUARDED_BY(mutex_) = false;  // what it puts
-  std::jthread thread_;
+  mutable Mutex mutex_;
+  std::stop_token stop_ GUARDED_BY(mutex_);
+  Offset position_ GUARDED_BY(mutex_);
+  Offset end_ GUARDED_BY(mutex_);
+  bool has_end_ GUARDED_BY(mutex_) = false;
+  std::size_t bytes_ GUARDED_BY(mutex_) = 0;  // that were taken
+  std::optional<UtcMicros> oldest_ GUARDED_BY(mutex_);
+  std::vector<StoredRecord> first_ GUARDED_BY(mutex_);   // read by begin()
+  std::vector<EventParser> parsers_ GUARDED_BY(mutex_);  // that no thread uses just now
 };
 
 }  // namespace tillrace::processor

@@ -1,8 +1,10 @@
 #include "processor/lake_sink.h"
 
+#include <optional>
 #include <system_error>
 #include <utility>
 
+#include "base/thread.h"
 #include "processor/lake_loop.h"
 
 namespace tillrace::processor {
@@ -13,12 +15,22 @@ void empty(const std::filesystem::path& folder) {
   std::filesystem::remove_all(folder, ignored);
 }
 
+// The engine's own threads stand where the one stands that opens it.
+Result<lake::Duck> open_behind(const lake::DuckOptions& options) {
+  std::optional<Result<lake::Duck>> duck;
+  named_thread("duckdb", [&](const std::stop_token&) {
+    put_this_thread_behind();
+    duck.emplace(lake::Duck::open(options));
+  }).join();
+  return std::move(*duck);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LakeSink>> LakeSink::open(LakeSinkOptions options, lake::Store& store,
                                                  log::Log& log, Clock& clock, Random& random,
                                                  Metrics& metrics) {
-  auto duck = lake::Duck::open(options.engine);
+  auto duck = open_behind(options.engine);
   if (!duck) return fail(duck.error());
   empty(options.spool_folder);
   return std::make_unique<LakeSink>(std::move(options), store, log, clock, random, metrics,
