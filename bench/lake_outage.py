@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What PostgreSQL's readers notice of a lake in trouble: POST to visible at 500 events/s, while
-Azurite, in which the lake lies, is stopped, answers 503, or has its answers cut half way.
+Azurite, in which the lake lies, is stopped, hangs, answers 503, or has its answers cut half way.
 
 Each trouble lasts a phase, and has an undisturbed phase before it; the median of
 its p99 over the rounds stands against theirs. After each the lake must catch up by itself. At the
@@ -8,10 +8,8 @@ end every event must be in the lake once. Exit: 1 when a p99 is above 1.2 times 
 
     bench/lake_outage.py [ROUNDS [SECONDS]]     2 rounds, phases of 30 s
 """
-import contextlib
 import json
 import pathlib
-import signal
 import statistics
 import sys
 import time
@@ -20,41 +18,12 @@ BENCH = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCH / "support"), str(BENCH), str(BENCH.parent / "tests/support")]
 
 import service as support  # noqa: E402
+import test_tools  # noqa: E402
 import visible  # noqa: E402
-from azurite import Azurite  # noqa: E402
-from bad_proxy import BadProxy  # noqa: E402
+from bad_lake import TROUBLES, BadLake  # noqa: E402
 from sandbox import Sandbox  # noqa: E402
 
 MOST = 1.2
-TROUBLES = "stopped", "busy", "cut"
-
-
-class Line:
-    """The way to Azurite, and what can go wrong with it."""
-
-    def __init__(self, azurite):
-        self.azurite = azurite
-        self.proxy = BadProxy(azurite.port)
-
-    @contextlib.contextmanager
-    def in_trouble(self, kind):
-        if kind == "stopped":
-            self.azurite.process.send_signal(signal.SIGSTOP)
-        elif kind != "quiet":
-            self.proxy.change(kind)
-        try:
-            yield
-        finally:
-            self.azurite.process.send_signal(signal.SIGCONT)
-            self.proxy.change("pass")
-
-
-def settings(line):
-    mended = line.azurite.endpoint.replace(f":{line.azurite.port}/", f":{line.proxy.port}/")
-    return line.azurite.settings() | {
-        "TILLRACE_LAKE__ENDPOINT": mended,
-        "TILLRACE_LAKE__COMMIT_INTERVAL_S": "2",  # so that every phase has commits
-    }
 
 
 def lake_lag(service):
@@ -72,9 +41,9 @@ def await_lake(service):
     return time.time() - began
 
 
-def phase(service, line, kind, first, seconds):
+def phase(service, lake, kind, first, seconds):
     """p99 in seconds."""
-    with line.in_trouble(kind):
+    with lake.in_trouble(kind):
         latencies = visible.latencies(*visible.measure(service, first, seconds))
         lag = lake_lag(service)
     caught_up = await_lake(service)
@@ -87,14 +56,10 @@ def phase(service, line, kind, first, seconds):
     return p99
 
 
-def check_lake(service, azurite, events):
-    import test_tools
+def check(lake, events):
     test_tools.python_modules()
-    import deltalake
-    table = deltalake.DeltaTable(f"az://{azurite.container}/lake/bronze/transactions",
-                                 storage_options=azurite.storage_options())
-    offsets = table.to_pyarrow_table(columns=["offset"])["offset"].to_pylist()
-    if sorted(offsets) != list(range(events)):
+    offsets = lake.offsets()
+    if offsets != list(range(events)):
         raise SystemExit(f"{events:,} events, and {len(offsets):,} rows in the lake,"
                          f" {len(set(offsets)):,} offsets")
     print(f"{events:,} events, and each is in the lake once")
@@ -105,14 +70,15 @@ def main():
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 30
     p99s = {kind: [] for kind in ("quiet", *TROUBLES)}
     with Sandbox() as box:
-        line = Line(Azurite(box))
-        with support.Service(env=settings(line)) as service:
+        lake = BadLake(box)
+        # every phase has commits
+        with support.Service(env=lake.settings(commit_interval_s=2)) as service:
             first = 0
             for kind in [each for kind in TROUBLES for each in ("quiet", kind)] * rounds:
-                p99s[kind].append(phase(service, line, kind, first, seconds))
+                p99s[kind].append(phase(service, lake, kind, first, seconds))
                 first += visible.RATE * seconds
-            check_lake(service, line.azurite, first)
-        line.proxy.close()
+            check(lake, first)
+        lake.close()
     quiet = statistics.median(p99s["quiet"])
     ratios = {kind: statistics.median(p99s[kind]) / quiet for kind in TROUBLES}
     for kind, ratio in ratios.items():

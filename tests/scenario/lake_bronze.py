@@ -1,13 +1,12 @@
 """The bronze tables: every event is in the lake once, with its bytes, whatever is killed on the
-way; read by PyPI deltalake and DuckDB's delta_scan, on a folder and on Azurite. What an operator
-does with the lake: flush, detach, attach. And a lake that is away, which holds up nobody.
+way; read by PyPI deltalake and DuckDB's delta_scan on a folder and on Azurite, and by Spark on the
+folder. What an operator does with the lake: flush, detach, attach. And a lake that is away, which
+holds up nobody.
 
 Kills come at random moments (TILLRACE_CHAOS_SEED, as in tests/chaos)."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 import unittest
@@ -20,8 +19,10 @@ sys.path.insert(0, str(SOURCE / "tests/support"))
 import test_tools
 from azurite import Azurite
 from chaos import Poster, random_of
+from delta import extension, tables
 from sandbox import Sandbox
 from shopdata import REAL_FACTS, Data, facts_of
+from spark import Spark
 from tillrace import Up, free_port, wait_until
 
 SHORT_ROWS = 60_000  # where the real data set is absent
@@ -31,8 +32,6 @@ LONGEST_LIFE_S = 2.0
 BUSY = {"TILLRACE_LAKE__COMMIT_INTERVAL_S": "1"}  # many commits, so that kills fall into some
 EVENT = {"InvoiceNo": "900000", "StockCode": "22423", "Quantity": 2, "UnitPrice": "1.25",
          "InvoiceDate": "2011-05-05 10:00:00", "Country": "France"}
-PROGRAM = os.environ.get("TILLRACE_DELTA_TABLES",
-                         str(SOURCE / "build/release/tests/delta_tables"))
 SUMS = ('count(*) AS lines, count(DISTINCT "offset") AS offsets, max("offset") AS last,'
         " sum(quantity * CAST(unit_price AS DECIMAL(27,4))) AS amount,"
         " count(DISTINCT event_id) AS ids, count(DISTINCT invoice_no) AS invoices")
@@ -46,18 +45,15 @@ def event(number):
     return json.dumps(EVENT | {"LineNo": number})
 
 
-def extension():
-    command = ["bash", str(SOURCE / "tools/install.sh"), "--duckdb"]
-    folder = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    return f"{folder}/extensions/delta.duckdb_extension"
+def by_delta_scan(root, columns=SUMS, env=None):
+    row, = tables("other", root, "bronze/transactions", extension(), columns, env=env)
+    return json.loads(row, parse_float=Decimal)
 
 
-def by_delta_scan(root, table="bronze/transactions", columns=SUMS):
-    command = [PROGRAM, "other", root, table, extension(), columns]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise AssertionError(done.stderr)
-    return json.loads(done.stdout, parse_float=Decimal)
+def by_spark(spark, root):
+    sums = SUMS.replace('"', "`")
+    row, = spark.sql(f"SELECT {sums} FROM delta.`{root}/bronze/transactions`")
+    return row
 
 
 def by_deltalake(path, options=None):
@@ -125,6 +121,7 @@ class Bronze(unittest.TestCase):
         sums = by_delta_scan(root)
         self.check_sums(sums, self.end_of(up))
         self.assertEqual(by_deltalake(f"{root}/bronze/transactions"), sums)
+        self.assertEqual(by_spark(Spark(self.box), root), sums)
         lines = by_delta_scan(root, columns="count(*) AS lines")["lines"]
         self.assertEqual(by_delta_scan(root, columns="count(*) AS lines, bool_and("
                                        "json_valid(raw)) AS all_json, count(DISTINCT ingest_date)"
@@ -149,6 +146,8 @@ class Bronze(unittest.TestCase):
         sums = by_deltalake(f"az://{azurite.container}/lake/bronze/transactions",
                             azurite.storage_options())
         self.check_sums(sums, self.end_of(up))
+        self.assertEqual(
+            by_delta_scan(f"az://{azurite.container}/lake", env=azurite.environment()), sums)
         self.assertEqual(up.stop()[0], 0)
         for text in (up.said(), status.out, up.run("config", "show").out):
             self.assertNotIn(azurite.settings()["TILLRACE_LAKE__ACCOUNT_KEY"], text)

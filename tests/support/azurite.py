@@ -25,16 +25,26 @@ class Azurite:
         program = test_tools.node_modules() / "azurite/dist/src/blob/main.js"
         if not program.exists():
             test_tools.absent("Azurite")
-        self.container, self._log = container, box.path("azurite.log")
-        os.makedirs(box.path("azurite"), exist_ok=True)
-        with open(self._log, "wb") as log:
-            self.process = box.spawn(
-                [test_tools.program("node"), program, "--blobPort", "0", "--location",
-                 box.path("azurite"), "--disableTelemetry", "--silent", "--skipApiVersionCheck"],
-                stdout=log, stderr=log)
-        self.port = wait_until(self._find_port, 60, "Azurite listens", 0.05)
+        self.container, self._box, self._program = container, box, program
+        self._log, self.port = box.path("azurite.log"), 0
+        self.start()
         self.endpoint = f"http://127.0.0.1:{self.port}/{ACCOUNT}"
         self._make_container()
+
+    def start(self):
+        """After a stop() on the port that it had, with what was in it."""
+        folder = self._box.path("azurite")
+        os.makedirs(folder, exist_ok=True)
+        with open(self._log, "wb") as log:
+            self.process = self._box.spawn(
+                [test_tools.program("node"), self._program, "--blobPort", str(self.port),
+                 "--location", folder, "--disableTelemetry", "--silent", "--skipApiVersionCheck"],
+                stdout=log, stderr=log)
+        self.port = wait_until(self._find_port, 60, "Azurite listens", 0.05)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(60)
 
     @property
     def root(self):
@@ -47,6 +57,16 @@ class Azurite:
             "TILLRACE_LAKE__ENDPOINT": self.endpoint,
             "TILLRACE_LAKE__CREDENTIAL": "account_key",
             "TILLRACE_LAKE__ACCOUNT_KEY": KEY,
+        }
+
+    def environment(self):
+        """What DuckDB's delta_scan wants to read it (tests/support/delta_tables.cc): the account
+        for its azure extension, and for its Delta library the address of an emulator."""
+        return {
+            "AZURE_CONNECTION_STRING":
+                f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};"
+                f"BlobEndpoint={self.endpoint};",
+            "AZURITE_BLOB_STORAGE_URL": f"http://127.0.0.1:{self.port}",
         }
 
     def storage_options(self):

@@ -48,6 +48,7 @@ class BadProxy:
             server = socket.create_connection(("127.0.0.1", self._target), 10)
         except OSError:
             hang_up(client)
+            client.close()
             return
         with self._lock:
             self._open |= {client, server}

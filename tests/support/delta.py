@@ -22,9 +22,10 @@ def extension():
     return f"{folder}/extensions/delta.duckdb_extension"
 
 
-def tables(*words):
-    """What the program says, a line each."""
-    done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True)
+def tables(*words, env=None):
+    """What the program says, a line each; `env`: more of it."""
+    done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True,
+                          env={**os.environ, **(env or {})})
     if done.returncode:
         raise AssertionError(f"{words}: {done.stderr}")
     return done.stdout.splitlines()

@@ -3,7 +3,8 @@
 //   delta_tables make FOLDER                         the tables of kTables below it
 //   delta_tables read FOLDER TABLE [VERSION]         its rows, a JSON object a line, in order
 //   delta_tables other FOLDER TABLE EXTENSION        the same by DuckDB's own reader, delta_scan
-//   delta_tables other FOLDER TABLE EXTENSION COLUMNS   those, as SQL, instead of all
+//   delta_tables other FOLDER TABLE EXTENSION COLUMNS   those, as SQL, instead of all; a FOLDER on
+//                     Azure ("az://container/path") wants the account in AZURE_CONNECTION_STRING
 //   delta_tables append FOLDER TABLE SELECT          one commit; prints its version
 //   delta_tables compact|checkpoint|vacuum FOLDER TABLE   vacuum at once, of all that is not needed
 //   delta_tables commits FOLDER TABLE N              N appends of one row; it may be a new table
@@ -15,6 +16,7 @@
 #include <sys/resource.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
@@ -52,18 +54,22 @@ struct Lake {
   tillrace::lake::LakePorts ports() { return {*store, *session, clock, random, spool}; }
 };
 
-Status open_lake(Lake& lake, const std::string& folder) {
-  auto store = tillrace::lake::FolderStore::open(folder, lake.clock, lake.random);
-  if (!store) return fail(store.error());
-  lake.store = std::move(*store);
+Status open_engine(Lake& lake) {
   auto duck = tillrace::lake::Duck::open({.memory_limit_mb = 200, .threads = 1, .temp_folder = {}});
   if (!duck) return fail(duck.error());
   lake.duck = std::make_unique<tillrace::lake::Duck>(std::move(*duck));
   auto session = tillrace::lake::DuckSession::open(*lake.duck);
   if (!session) return fail(session.error());
   lake.session = std::make_unique<tillrace::lake::DuckSession>(std::move(*session));
-  lake.spool = folder + ".spool";
   return {};
+}
+
+Status open_lake(Lake& lake, const std::string& folder) {
+  auto store = tillrace::lake::FolderStore::open(folder, lake.clock, lake.random);
+  if (!store) return fail(store.error());
+  lake.store = std::move(*store);
+  lake.spool = folder + ".spool";
+  return open_engine(lake);
 }
 
 Status append(DeltaTable& table, const std::string& select) {
@@ -196,10 +202,23 @@ std::string parquet_sql(const std::string& pattern) {
       tillrace::lake::sql_text(pattern));
 }
 
+// An account that the environment names, for DuckDB's azure extension, which lies beside the other.
+Status use_azure(Lake& lake, const std::string& extension) {
+  const char* account = std::getenv("AZURE_CONNECTION_STRING");
+  if (account == nullptr) return {};
+  auto azure = std::filesystem::path(extension).replace_filename("azure.duckdb_extension");
+  auto loaded = lake.session->run("LOAD " + tillrace::lake::sql_text(azure.string()));
+  if (!loaded) return loaded;
+  return lake.session->run("CREATE SECRET (TYPE azure, CONNECTION_STRING " +
+                           tillrace::lake::sql_text(account) + ")");
+}
+
 Status read_by_delta_scan(Lake& lake, const std::string& folder, const std::string& table,
                           const std::string& extension, const std::string& columns) {
+  if (auto opened = open_engine(lake); !opened) return opened;
   auto loaded = lake.session->run("LOAD " + tillrace::lake::sql_text(extension));
   if (!loaded) return loaded;
+  if (auto azure = use_azure(lake, extension); !azure) return azure;
   return print_rows(lake, fmt::format("SELECT {} FROM delta_scan({})", columns,
                                       tillrace::lake::sql_text(folder + '/' + table)));
 }
@@ -260,12 +279,12 @@ Status compact(DeltaTable& table) {
 
 Status run(Lake& lake, const std::vector<std::string>& words) {
   const std::string& verb = words[0];
-  if (auto opened_lake = open_lake(lake, words[1]); !opened_lake) return opened_lake;
-  if (verb == "make") return make(lake);
   if (verb == "other") {
     std::string columns = words.size() > 4 ? words[4] : "*";
-    return read_by_delta_scan(lake, words[1], words[2], words.at(3), columns);
+    return read_by_delta_scan(lake, words[1], words.at(2), words.at(3), columns);
   }
+  if (auto opened_lake = open_lake(lake, words[1]); !opened_lake) return opened_lake;
+  if (verb == "make") return make(lake);
   if (verb == "open") return open_and_tell(lake, words.at(2));
   if (verb == "parquet") return print_rows(lake, parquet_sql(words.at(2)));
   if (verb == "work") {
