@@ -423,14 +423,14 @@ std::vector<Setting> lake_credential_settings() {
   };
 }
 
-// What the log keeps of what the warehouse has on disk for good.
+// What the log keeps of what all sinks have for good.
 std::vector<Setting> retention_settings() {
   return {
       number<int>(
           "retention.check_interval_s", "how often the log drops what may go",
           [](Config& c) -> int& { return c.retention.check_interval_s; }, 1, 86'400),
       number<std::int64_t>(
-          "retention.max_age_h", "hours the log keeps events that the warehouse has; 0: no limit",
+          "retention.max_age_h", "hours the log keeps events that all sinks have; 0: no limit",
           [](Config& c) -> std::int64_t& { return c.retention.max_age_h; }, 0, 1'000'000),
       gigabytes(
           "retention.max_gb", "GB of such events the log keeps, compressed; 0: no limit",
@@ -440,8 +440,8 @@ std::vector<Setting> retention_settings() {
           [](Config& c) -> std::int64_t& { return c.retention.safety_h; }, 0, 1'000'000),
       gigabytes(
           "retention.hold_log_max_gb",
-          "GB that wait for the warehouse; beyond (looked at once a second), new events are "
-          "answered 503",
+          "GB that wait for the warehouse or the lake; beyond (looked at once a second), new "
+          "events are answered 503",
           [](Config& c) -> std::uint64_t& { return c.retention.hold_log_max_bytes; }, 0.001),
   };
 }

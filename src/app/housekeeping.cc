@@ -1,6 +1,9 @@
 #include "app/housekeeping.h"
 
+#include <sstream>
+
 #include "base/check.h"
+#include "base/files.h"
 #include "base/logging.h"
 #include "base/thread.h"
 
@@ -8,6 +11,8 @@ namespace tillrace::app {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr std::chrono::seconds kStart{10};  // that long nobody need know that a sink has not told
 
 // A mark below the first record is that of a warehouse made anew: it wants all there is.
 Result<std::uint64_t> backlog_of(log::Log& log, Partition partition, Offset mark) {
@@ -24,10 +29,12 @@ Housekeeping::Housekeeping(const HousekeepingOptions& options, log::Log& log, Fl
       log_(log),
       sink_(std::move(sink)),
       clock_(clock),
+      began_(clock.monotonic()),
       metrics_(metrics),
       backlog_gauge_(metrics.gauge("tillrace_log_backlog_bytes",
                                    "Bytes in the log that a sink might still need")),
       marks_(static_cast<std::size_t>(log.partitions())) {
+  recall();
   report(ask_sink());
   count_backlog();
   thread_ = named_thread("housekeeping", [this](const std::stop_token& stop) { run(stop); });
@@ -55,11 +62,37 @@ Status Housekeeping::ask_sink() {
   CHECK(told->size() == marks_.size());
   for (std::size_t i = 0; i < marks_.size(); ++i)
     if ((*told)[i] < marks_[i])
-      logging::warning("partition {}: the warehouse's mark has gone back from {} to {}", i,
+      logging::warning("partition {}: the mark that all sinks have has gone back from {} to {}", i,
                        marks_[i].value, (*told)[i].value);
+  bool has_changed = marks_ != *told;
   marks_ = std::move(*told);
   is_told_ = true;
+  if (has_changed) remember();
   return {};
+}
+
+// The log's identity, and a mark a partition, a line each.
+void Housekeeping::remember() const {
+  if (options_.marks_file.empty()) return;
+  std::string text = log_.id() + "\n";
+  for (Offset mark : marks_) text += std::to_string(mark.value) + "\n";
+  Status done = make_private_folder(options_.marks_file.parent_path());
+  if (done) done = write_file_atomically(options_.marks_file, text, 0600);
+  if (!done) logging::warning("the sinks' marks are not kept: {}", done.error().message);
+}
+
+// Those of another log, and what is not as it was written, count for nothing.
+void Housekeeping::recall() {
+  if (options_.marks_file.empty()) return;
+  auto text = read_file(options_.marks_file);
+  if (!text) return;
+  std::istringstream lines(*text);
+  std::string log_id;
+  std::vector<Offset> marks(marks_.size());
+  if (!std::getline(lines, log_id) || log_id != log_.id()) return;
+  for (Offset& mark : marks)
+    if (!(lines >> mark.value) || mark.value < 0) return;
+  marks_ = std::move(marks);
 }
 
 // Each partition by itself; the first failure is told.
@@ -82,7 +115,7 @@ void Housekeeping::note_dropped(Partition partition, Offset before, Offset after
                 before.value, after.value - 1);
   metrics_
       .counter("tillrace_retention_dropped_records_total",
-               "Records that the log has dropped, since the warehouse has them",
+               "Records that the log has dropped, since all sinks have them",
                {{"partition", std::to_string(partition.value)}})
       .add(static_cast<double>(after.value - before.value));
 }
@@ -99,7 +132,7 @@ void Housekeeping::count_backlog() {
   backlog_gauge_.set(static_cast<double>(bytes));
 }
 
-// A failure is said once while it lasts.
+// A failure is said once while it lasts. Sinks tell their marks when they have started.
 void Housekeeping::report(const Status& done) {
   if (done) {
     if (!problem_.empty()) logging::info("the log drops what it need not keep again");
@@ -111,7 +144,9 @@ void Housekeeping::report(const Status& done) {
                "Times that the log dropped nothing because something was amiss, by code",
                {{"code", std::string(name(error.code))}})
       .add();
-  if (error.message == problem_) return;
+  bool is_starting =
+      !is_told_ && clock_.monotonic() - began_ < kStart && error.code == Code::unavailable;
+  if (is_starting || error.message == problem_) return;
   problem_ = error.message;
   if (error.code == Code::corrupt)
     logging::error("the log drops nothing: {}", error.message);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <thread>
@@ -23,6 +24,8 @@ struct HousekeepingOptions {
   // From here on the sink is asked before each count: a limit on the backlog must not meet a mark
   // that is a minute old.
   std::uint64_t large_backlog_bytes = 1 << 30;
+  // What was told last, kept over a restart; empty: it is not.
+  std::filesystem::path marks_file;
 };
 
 // By partition: the marks that are on a sink's disk for good. May take some seconds.
@@ -30,7 +33,8 @@ using FlushedMarks = std::function<Result<std::vector<Offset>>()>;
 
 // Owns the thread "housekeeping". The log drops only what lies below marks that the sink has just
 // told: while the sink is away, tells of another log or cannot say, nothing goes. The backlog is
-// what lies above the marks that were told last; before any was told, all that the log has.
+// what lies above the marks that were told last, be it before a restart (marks_file); before any
+// was told, all that the log has.
 //
 // Thread-safe. What it borrows outlives it. The destructor waits for a sink that is being asked.
 class Housekeeping {
@@ -48,6 +52,8 @@ class Housekeeping {
  private:
   void run(const std::stop_token& stop);
   Status ask_sink();
+  void remember() const;
+  void recall();
   Status drop_old();
   void note_dropped(Partition partition, Offset before, Offset after);
   void count_backlog();
@@ -58,6 +64,7 @@ class Housekeeping {
   log::Log& log_;
   const FlushedMarks sink_;
   Clock& clock_;
+  const std::chrono::nanoseconds began_;
   Metrics& metrics_;
   Gauge backlog_gauge_;
   std::atomic<std::uint64_t> backlog_bytes_ = 0;

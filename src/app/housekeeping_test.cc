@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/files.h"
+#include "base/scratch_for_tests.h"
+
 namespace tillrace::app {
 namespace {
 
@@ -211,6 +214,32 @@ TEST_F(HousekeepingTest, BeforeASinkHasToldAnythingAllThatTheLogHasIsBacklog) {
   EXPECT_EQ(log_.retained(), 0);
   sink_.answer(std::vector<Offset>{{90}, {50}});
   EXPECT_TRUE(eventually([&] { return housekeeping->backlog_bytes() == 100; }));
+}
+
+TEST_F(HousekeepingTest, AfterARestartTheBacklogCountsFromWhatWasToldBeforeIt) {
+  ScratchFolder folder;
+  options_.marks_file = folder.path() / "sinks/marks";
+  log_.grow_to(100, 50);
+  sink_.answer(std::vector<Offset>{{40}, {50}});
+  start().reset();
+  sink_.answer(fail(Code::unavailable, "away"));
+  int retained = log_.retained();
+  auto housekeeping = start();
+  EXPECT_EQ(housekeeping->backlog_bytes(), 600u);
+  ASSERT_TRUE(once_more());
+  EXPECT_EQ(log_.retained(), retained) << "nothing goes by what was told long ago";
+}
+
+TEST_F(HousekeepingTest, MarksOfAnotherLogAndBrokenOnesCountForNothing) {
+  ScratchFolder folder;
+  options_.marks_file = folder.path() / "marks";
+  log_.grow_to(100, 50);
+  sink_.answer(fail(Code::unavailable, "away"));
+  for (const char* text :
+       {"", "other\n40\n50\n", "events\n40\n", "events\n40\n-1\n", "events\n40\nx\n", "events"}) {
+    ASSERT_TRUE(write_file_atomically(options_.marks_file, text, 0600));
+    EXPECT_EQ(start()->backlog_bytes(), 1'500u) << text;
+  }
 }
 
 TEST_F(HousekeepingTest, AContradictionDropsNothing) {

@@ -119,9 +119,9 @@ constexpr std::array kKinds = {
         "There is less free disk than the operator wants kept. Nothing was stored.",
         "Keep the events and send them again after Retry-After seconds; tell the operator."},
     ProblemKind{
-        503, "log-full", "The log holds as much as it may for the warehouse",
-        "The warehouse has been away so long that the log holds as much as it may. Nothing "
-        "was stored.",
+        503, "log-full", "The log holds as much as it may for its sinks",
+        "The warehouse or the lake has been away so long that the log holds as much as it may. "
+        "Nothing was stored.",
         "Keep the events and send them again after Retry-After seconds; tell the operator."},
     ProblemKind{503, "too-many-connections", "Too many connections",
                 "As many connections are open as the server takes.",

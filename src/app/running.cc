@@ -143,10 +143,12 @@ Status start_output(Running& running, const Config& config) {
   return start_sink(running, config, processor::output_sink(*running.log, std::move(options)));
 }
 
-// A limit on what waits in the log must not be one that the lake waits for.
-std::size_t commit_bytes(const Config& config) {
+// A limit on what waits in the log must not be one that the lake waits for, in all partitions.
+std::size_t commit_bytes(const Config& config, const log::Log& log) {
   std::uint64_t bytes = static_cast<std::uint64_t>(config.lake.commit_mb) * kMegabyte;
-  return static_cast<std::size_t>(std::min(bytes, config.retention.hold_log_max_bytes / 4));
+  auto partitions = static_cast<std::uint64_t>(std::max(1, log.partitions()));
+  return static_cast<std::size_t>(
+      std::min(bytes, config.retention.hold_log_max_bytes / 4 / partitions));
 }
 
 Status start_lake(Running& running, const Config& config) {
@@ -166,14 +168,14 @@ Status start_lake(Running& running, const Config& config) {
   if (!shop) return fail(shop.error());
   processor::LakeSinkOptions options;
   options.shop = *shop;
-  options.reader.commit_bytes = commit_bytes(config);
+  options.reader.commit_bytes = commit_bytes(config, *running.log);
   options.commit_interval_ms = config.lake.commit_interval_s * 1'000;
   options.spool_folder = config.data_dir / "lake-spool" / "sink";
   options.engine = lake_engine(config, options.spool_folder);
   options.engine.keeps_order = false;  // rows say their offsets
   if (uses_kafka(config)) options.late = processor::LateStart::allowed;
   options.attachment = [&running] { return running.lake_switch->look(); };
-  options.begun = [&running] { running.lake_switch->begun(); };
+  options.has_begun = [&running] { running.lake_switch->begun(); };
   options.abandon = [&running] { running.lake_abandoned.request_stop(); };
   auto sink = processor::LakeSink::open(std::move(options), *running.lake_store, *running.log,
                                         running.clock, running.random, running.metrics);
@@ -193,8 +195,9 @@ Result<std::vector<Offset>> least_marks(const Running& running) {
   for (const auto& processor : running.processors) {
     if (processor->sink() != "lake") continue;  // a commit to the lake is durable
     auto known = processor->marks();
-    for (std::size_t i = 0; known && i < marks.size(); ++i)
-      marks[i] = std::min(marks[i], (*known)[i]);
+    if (!known) return fail(known.error());
+    for (std::size_t i = 0; *known && i < marks.size(); ++i)
+      marks[i] = std::min(marks[i], (**known)[i]);
   }
   return marks;
 }
@@ -203,6 +206,7 @@ Result<std::vector<Offset>> least_marks(const Running& running) {
 // to ask: one that starts later may want all of the log.
 Status start_housekeeping(Running& running, const Config& config) {
   HousekeepingOptions options;
+  options.marks_file = config.data_dir / "sinks" / "marks";
   options.retention = retention_of(config.retention, running.log->partitions());
   options.large_backlog_bytes = config.retention.hold_log_max_bytes / 4;
   options.check_interval_ms = config.retention.check_interval_s * 1'000;

@@ -104,11 +104,19 @@ Result<Flushing> ask(http::Client& client, const std::string& url) {
   return read_answer(answer->body);
 }
 
-bool is_done(const Flushing& now, const Flushing& first) {
-  return std::all_of(first.partitions.begin(), first.partitions.end(), [&now](const auto& wanted) {
-    auto found = now.partitions.find(wanted.first);
-    return found == now.partitions.end() || found->second.first >= wanted.second.second;
-  });
+constexpr const char* kDetached = "the lake is detached; `tillrace sink attach lake`";
+
+// unavailable: what was to be flushed is in other hands now.
+Result<bool> is_done(const Flushing& now, const Flushing& first) {
+  for (const auto& [partition, wanted] : first.partitions) {
+    auto found = now.partitions.find(partition);
+    if (found == now.partitions.end())
+      return fail(Code::unavailable,
+                  "partition {} went to another process meanwhile; ask that one, or again",
+                  partition);
+    if (found->second.first < wanted.second) return false;
+  }
+  return true;
 }
 
 Status flush(const Config& config, const FlushArguments& arguments) {
@@ -118,11 +126,15 @@ Status flush(const Config& config, const FlushArguments& arguments) {
   http::Client client(own_server_options(config));
   auto first = ask(client, *url);
   if (!first) return fail(first.error());
-  if (first->state == "detached")
-    return fail(Code::unavailable, "the lake is detached; `tillrace sink attach lake`");
+  if (first->state != "detached" && first->partitions.empty())
+    return fail(Code::unavailable, "the process at {} holds no partition just now", *url);
   auto deadline = clock.monotonic() + std::chrono::seconds(arguments.timeout_s);
-  for (auto now = *first; !is_done(now, *first);) {
+  for (auto now = *first;;) {
+    if (now.state == "detached") return fail(Code::unavailable, kDetached);
     if (now.state == "stopped") return fail(Code::corrupt, "the lake: {}", now.problem);
+    auto done = is_done(now, *first);
+    if (!done) return fail(done.error());
+    if (*done) return {};
     if (clock.monotonic() >= deadline)
       return fail(Code::unavailable, "the lake is not there yet after {} s{}{}",
                   arguments.timeout_s, now.problem.empty() ? "" : ": ", now.problem);
@@ -131,7 +143,6 @@ Status flush(const Config& config, const FlushArguments& arguments) {
     if (!asked) return fail(asked.error());
     now = std::move(*asked);
   }
-  return {};
 }
 
 }  // namespace
@@ -167,7 +178,10 @@ Exit run_sink_attach(const Context& context, const std::string& sink) {
 
 Exit run_lake_flush(const Context& context, const FlushArguments& arguments) {
   if (Status done = flush(context.config(), arguments); !done) return report(done.error());
-  if (!context.quiet) print_out("the lake has all that had been accepted\n");
+  if (context.quiet) return Exit::ok;
+  print_out(uses_kafka(context.config())
+                ? "the lake has all that had been accepted in the partitions of that process\n"
+                : "the lake has all that had been accepted\n");
   return Exit::ok;
 }
 

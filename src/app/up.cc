@@ -45,6 +45,7 @@ void drain(Running& running, const Config& config) {
   if (running.intake) running.intake->start_draining();
   if (!running.server->drain(rest())) logging::warning("some requests were not finished in time");
   running.log->stop();
+  for (auto& processor : running.processors) processor->hurry();
   for (auto& processor : running.processors)
     if (catches_up(config, *processor) && !processor->catch_up(rest()))
       logging::warning("the {} will catch up at the next start", processor->sink());

@@ -54,10 +54,10 @@ std::optional<http::Response> Intake::refuse() {
           options_.retry_after_s);
     case State::log_full:
       return with_retry_after(
-          http::problem(503, "log-full", "The log holds as much as it may for the warehouse",
-                        fmt::format("{} bytes wait for the warehouse, and no more may; nothing was "
-                                    "stored. Bring the warehouse back, or raise "
-                                    "retention.hold_log_max_gb",
+          http::problem(503, "log-full", "The log holds as much as it may for its sinks",
+                        fmt::format("{} bytes wait for the warehouse or the lake, and no more may; "
+                                    "nothing was stored. Bring back what is away (/readyz tells), "
+                                    "or raise retention.hold_log_max_gb",
                                     options_.hold_log_max_bytes)),
           options_.retry_after_s);
   }

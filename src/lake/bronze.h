@@ -108,13 +108,14 @@ class BronzeSource final : public DuckSource {
 
    private:
     Status refill() {
+      items_ = {};  // before the next are made
+      at_ = 0;
       auto items = source_.next_();
       if (!items) {
         source_.keep(items.error());
         return fail(items.error());
       }
       items_ = std::move(*items);
-      at_ = 0;
       return {};
     }
 

@@ -171,7 +171,7 @@ Status BronzeWriter::commit(DeltaTable& table, Transaction& transaction) {
   auto version = table.commit(transaction);
   if (version) return {};
   Code code = version.error().code;
-  if (code == Code::conflict || code == Code::invalid) discard_pending();  // nothing was done
+  if (code == Code::conflict) discard_pending();  // nothing was done
   if (code != Code::unavailable) pending_.reset();
   return fail(version.error());
 }

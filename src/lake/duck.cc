@@ -231,8 +231,9 @@ void begin_source(duckdb_init_info info) { duckdb_init_set_max_threads(info, kMo
 
 void begin_share(duckdb_init_info info) {
   auto* source = static_cast<DuckSource*>(duckdb_init_get_extra_info(info));
-  duckdb_init_set_init_data(info, source->open_share().release(),
-                            [](void* share) { delete static_cast<DuckSource::Share*>(share); });
+  duckdb_init_set_init_data(info, source->open_share().release(), [](void* share) {
+    std::unique_ptr<DuckSource::Share>(static_cast<DuckSource::Share*>(share)).reset();
+  });
 }
 
 void pull_share(duckdb_function_info info, duckdb_data_chunk output) {

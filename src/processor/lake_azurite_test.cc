@@ -133,6 +133,7 @@ TEST_F(LakeOnAzurite, AStopDoesNotWaitForAServiceThatDoesNotAnswer) {
   Processor processor({}, process.kind, *log_, log_->join("lake").value(), world_.clock,
                       world_.metrics);
   EXPECT_FALSE(processor.catch_up(milliseconds(500)));
+  EXPECT_EQ(processor.marks().error().code, Code::unavailable) << "nobody has told it";
   auto began = std::chrono::steady_clock::now();
   processor.stop();
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
@@ -145,7 +146,9 @@ TEST_F(LakeOnAzurite, AProcessorBringsAllToTheLakeWhenItIsToCatchUp) {
   Processor processor({}, process.kind, *log_, log_->join("lake").value(), world_.clock,
                       world_.metrics);
   EXPECT_TRUE(processor.catch_up(std::chrono::seconds(30)));
-  EXPECT_EQ(processor.marks(), std::vector<Offset>{Offset{3}});
+  auto marks = processor.marks();
+  ASSERT_TRUE(marks);
+  EXPECT_EQ(*marks, std::vector<Offset>{Offset{3}});
   processor.stop();
   expect_each_offset_once(3);
 }

@@ -11,17 +11,16 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// How often it is looked whether a partition is due, and whether it is its turn.
+// How often it is looked whether haste was asked for, and whether it is a partition's turn.
 constexpr milliseconds kLook{50};
+// How often the log is asked whether a partition is due; Kafka has to ask its brokers.
+constexpr milliseconds kAskLog{500};
+// Data files that were not committed for so long might meet a vacuum (which keeps them 168 h) or a
+// log of the table that has forgotten them. They are left to it, and written anew.
+constexpr std::chrono::hours kLongestPending{24};
 
 double seconds(std::chrono::nanoseconds duration) {
   return std::chrono::duration<double>(duration).count();
-}
-
-void wait(Clock& clock, milliseconds patience, const std::stop_token& stop) {
-  for (milliseconds left = patience; left > milliseconds(0) && !stop.stop_requested();
-       left -= kLook)
-    clock.sleep_for(std::min(left, kLook));
 }
 
 // Holds the turn to write for its lifetime.
@@ -53,32 +52,50 @@ LakeLoop::LakeLoop(LakeSink& sink, Partition partition)
 
 LakeLoop::~LakeLoop() = default;
 
+// What fails while a person takes the lake out is no concern of theirs.
 Status LakeLoop::run_once(milliseconds patience, const std::stop_token& stop) {
   if (sink_.attachment() == Attachment::detached) {
-    mark_.reset();
+    forget();
     metrics_.lag(0);
-    wait(sink_.clock, patience, stop);
+    wait(patience, stop);
     return {};
   }
   Status done = step(patience, stop);
   if (done) return done;
   mark_.reset();
+  if (sink_.attachment() == Attachment::detached) return {};
   metrics_.failed(done.error().code);
   return done;
 }
 
+// The mark is to be read anew; what is pending is dropped, for it may have been committed.
+void LakeLoop::forget() {
+  mark_.reset();
+  writer_.reset();
+}
+
+// Ends early when haste is asked for.
+void LakeLoop::wait(milliseconds patience, const std::stop_token& stop) {
+  for (milliseconds left = patience;
+       left > milliseconds(0) && !stop.stop_requested() && sink_.hurries() == seen_hurries_;
+       left -= kLook)
+    sink_.clock.sleep_for(std::min(left, kLook));
+}
+
 Status LakeLoop::step(milliseconds patience, const std::stop_token& stop) {
   if (writer_ && writer_->is_pending()) return settle();
-  if (mark_) note_begun();
   if (!mark_) {
     if (Status read = read_mark(); !read) return read;
   }
+  // Before the log is asked: haste may be meant for what comes in right now.
+  std::uint64_t hurries = sink_.hurries();
   auto end = sink_.log.end(partition_);
   if (!end) return fail(end.error());
   metrics_.lag(end->value - mark_->value);
-  if (*end == *mark_) return idle(patience, stop);
-  if (is_due(*end)) return write(patience, stop);
-  wait(sink_.clock, std::min(patience, kLook), stop);
+  if (*end < *mark_) return read_mark();
+  if (*end == *mark_) return idle(hurries, patience, stop);
+  if (is_due(hurries, *end)) return write(patience, stop);
+  wait(std::min(patience, kAskLog), stop);
   return {};
 }
 
@@ -112,11 +129,6 @@ Status LakeLoop::read_mark() {
   return {};
 }
 
-// A permission for a hole is used up, or was not needed.
-void LakeLoop::note_begun() {
-  if (sink_.attachment() == Attachment::reattached && sink_.options.begun) sink_.options.begun();
-}
-
 // As the warehouse does, a lake that knows nothing of a topic which others keep takes what is
 // there. What it had once begun it goes on with only where a person said so.
 bool LakeLoop::may_begin_late(const std::optional<Offset>& mark) const {
@@ -132,20 +144,20 @@ Status LakeLoop::begin_late(std::optional<Offset> mark, Offset first) {
                 "before {3}; `tillrace sink attach lake` and a new start have it begin there, "
                 "without those records",
                 sink_.log.topic(), partition_.value, wanted.value, first.value);
-  if (Status begun = writer_->begin_at(first); !begun) return begun;
   logging::warning(
       "lake: {}/{} goes on at offset {}; the {} offsets from {} on are gone, for the log has "
-      "dropped "
-      "them",
+      "dropped them",
       sink_.log.topic(), partition_.value, first.value, first.value - wanted.value, wanted.value);
+  write_began_ = sink_.clock.monotonic();
+  if (Status begun = writer_->begin_at(first); !begun) return begun;
   mark_ = first;
   return {};
 }
 
 // Haste that was asked for while there is nothing to write is done with.
-Status LakeLoop::idle(milliseconds patience, const std::stop_token& stop) {
+Status LakeLoop::idle(std::uint64_t hurries, milliseconds patience, const std::stop_token& stop) {
   waiting_since_.reset();
-  seen_hurries_ = sink_.hurries();
+  seen_hurries_ = hurries;
   auto more = sink_.log.wait_for(partition_, *mark_, patience, stop);
   if (more) return {};
   if (more.error().code != Code::shutting_down) return fail(more.error());
@@ -153,10 +165,10 @@ Status LakeLoop::idle(milliseconds patience, const std::stop_token& stop) {
   return {};
 }
 
-bool LakeLoop::is_due(Offset end) {
+bool LakeLoop::is_due(std::uint64_t hurries, Offset end) {
   Nanos now = sink_.clock.monotonic();
   if (!waiting_since_) waiting_since_ = now;
-  if (std::uint64_t hurries = sink_.hurries(); hurries != seen_hurries_) {
+  if (hurries != seen_hurries_) {
     seen_hurries_ = hurries;
     hurry_to_ = end;
   }
@@ -170,7 +182,7 @@ Status LakeLoop::write(milliseconds patience, const std::stop_token& stop) {
   {
     Turn turn(sink_);
     if (!turn.is_ours()) {
-      wait(sink_.clock, std::min(patience, kLook), stop);
+      wait(std::min(patience, kLook), stop);
       return {};
     }
     write_began_ = sink_.clock.monotonic();
@@ -181,6 +193,11 @@ Status LakeLoop::write(milliseconds patience, const std::stop_token& stop) {
 }
 
 Status LakeLoop::settle() {
+  if (sink_.clock.monotonic() - write_began_ > kLongestPending) {
+    forget();
+    return fail(Code::unavailable, "{}/{}: what could not be committed for {} h is written anew",
+                sink_.log.topic(), partition_.value, kLongestPending.count());
+  }
   auto mark = writer_->settle();
   if (!mark) return fail(mark.error());
   mark_ = *mark;

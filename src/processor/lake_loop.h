@@ -34,12 +34,14 @@ class LakeLoop final : public Loop {
   Status open_writer();
   Status read_mark();
   Status begin_late(std::optional<Offset> mark, Offset first);
-  void note_begun();
   bool may_begin_late(const std::optional<Offset>& mark) const;
-  Status idle(std::chrono::milliseconds patience, const std::stop_token& stop);
-  bool is_due(Offset end);
+  Status idle(std::uint64_t hurries, std::chrono::milliseconds patience,
+              const std::stop_token& stop);
+  bool is_due(std::uint64_t hurries, Offset end);
+  void wait(std::chrono::milliseconds patience, const std::stop_token& stop);
   Status write(std::chrono::milliseconds patience, const std::stop_token& stop);
   Status settle();
+  void forget();
   void report(Offset end);
 
   LakeSink& sink_;

@@ -36,7 +36,6 @@ Record at(Record record, std::string_view iso_day, int second = 0) {
 LakeSinkOptions with_state(std::atomic<Attachment>& state) {
   LakeSinkOptions options;
   options.attachment = [&state] { return state.load(); };
-  options.begun = [&state] { state = Attachment::attached; };
   return options;
 }
 
@@ -397,17 +396,66 @@ TEST_F(LakeLoopTest, WhatIsDetachedReadsNothingAndReattachedGoesOnBehindTheHole)
   EXPECT_THAT(transactions("\"offset\""), ElementsAre("0", "1", "4", "5"));
 }
 
-TEST_F(LakeLoopTest, ThePermissionForAHoleIsUsedUpWhenTheMarkIsThere) {
-  append_events(2);
-  std::atomic<Attachment> state = Attachment::reattached;
-  LogWithoutBeginning log(*log_, {1});
-  LakeProcess process(folder_.path(), log, store_, with_state(state));
-  ASSERT_TRUE(process.run());
-  ASSERT_TRUE(process.run());
-  LakeProcess again(folder_.path(), log, store_, with_state(state));
+TEST_F(LakeLoopTest, WhatIsPendingIsDroppedWhenTheLakeIsTakenOutAndWrittenAnewOnce) {
+  append_events(3);
+  std::atomic<Attachment> state = Attachment::attached;
+  auto process = this->process(with_state(state));
+  ASSERT_TRUE(process->run());
+  store_.play([](std::string_view operation, std::string_view path) {
+    return operation == "put_if_absent" && path.find("_delta_log") != std::string_view::npos
+               ? Fault::refused
+               : Fault::none;
+  });
+  process->kind.hurry();
+  EXPECT_FALSE(process->run());
+  state = Attachment::detached;
+  ASSERT_TRUE(process->run(kStep));
+  store_.play({});
+  std::vector<std::string> files;  // that nobody refers to: vacuum takes them
+  ASSERT_TRUE(store_.list("bronze/transactions/ingest_date", [&](const lake::StoredFile& file) {
+    files.push_back(file.path);
+    return true;
+  }));
+  EXPECT_EQ(files.size(), 1U);
+  for (const std::string& file : files) ASSERT_TRUE(store_.remove(file));
+  state = Attachment::attached;
+  process->flush(*log_);
+  expect_each_once(3);
+}
+
+TEST_F(LakeLoopTest, WhatCouldNotBeCommittedForADayIsWrittenAnewOnce) {
+  append_events(3);
+  auto process = this->process();
+  ASSERT_TRUE(process->run());
+  store_.play([](std::string_view operation, std::string_view path) {
+    return operation == "put_if_absent" && path.find("_delta_log") != std::string_view::npos
+               ? Fault::refused
+               : Fault::none;
+  });
+  process->kind.hurry();
+  EXPECT_FALSE(process->run());
+  process->clock.advance(std::chrono::hours(25));
+  store_.play({});
+  Status done = process->run();
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().message, HasSubstr("written anew"));
+  process->flush(*log_);
+  expect_each_once(3);
+}
+
+TEST_F(LakeLoopTest, ALogThatHasLostItsEndStopsTheLakeBeforeOthersComeThere) {
+  append_events(5);
+  auto process = this->process();
+  process->flush(*log_);
+  LogWithoutEnd shorter(*log_, Offset{3});
+  LakeProcess again(folder_.path(), shorter, store_);
+  shorter.show_all(true);
   ASSERT_TRUE(again.run());
-  EXPECT_EQ(state, Attachment::attached);
-  EXPECT_EQ(again.loop->mark(), Offset{1});
+  EXPECT_EQ(again.loop->mark(), Offset{5});
+  shorter.show_all(false);
+  Status done = again.run();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, Code::corrupt);
 }
 
 TEST_F(LakeLoopTest, FilesOfACommitThatLostAreTakenAway) {

@@ -84,6 +84,7 @@ Result<std::vector<StoredRecord>> LakeReader::take() {
   while (records.empty() && position_ < end_) {
     if (!has_end_ && (bytes_ >= limits_.commit_bytes || stop_.stop_requested())) break;
     auto chunk = read_chunk();
+    if (!chunk && !has_end_ && stop_.stop_requested()) break;
     if (!chunk) return chunk;
     records = std::move(*chunk);
   }

@@ -57,6 +57,7 @@ SinkKind LakeSink::kind() {
   };
   kind.hurry = [this] { ++hurries_; };
   kind.abandon = options.abandon;
+  kind.has_begun = options.has_begun;
   kind.is_detached = [this] { return attachment() == Attachment::detached; };
   return kind;
 }

@@ -30,11 +30,10 @@ struct LakeSinkOptions {
   lake::DuckOptions engine;
   std::filesystem::path spool_folder;  // of this process alone; emptied at the start and the end
   LateStart late = LateStart::refused;
-  // Asked often, from any thread; empty: attached. `begun`: a sink that was reattached has its
-  // mark.
+  // Asked often, from any thread; empty: attached.
   std::function<Attachment()> attachment = {};
-  std::function<void()> begun = {};
-  std::function<void()> abandon = {};  // see SinkKind
+  std::function<void()> has_begun = {};  // see SinkKind
+  std::function<void()> abandon = {};    // see SinkKind
 };
 
 // What the loops of all partitions share. The log is the buffer: a loop (lake_loop.h) holds nothing

@@ -3,6 +3,8 @@
 // Fault model: behind the last record lie offsets that hold no record, as Kafka's control records
 // do; a read there finds nothing and goes on behind them.
 #pragma once
+#include <atomic>
+
 #include "log/log.h"
 
 namespace tillrace::processor {
@@ -69,6 +71,21 @@ class LogWithHoles final : public LogOnLog {
 
  private:
   const std::int64_t holes_;
+};
+
+// One whose last records can be hidden, as an election of the wrong leader loses them.
+class LogWithoutEnd final : public LogOnLog {
+ public:
+  LogWithoutEnd(log::Log& log, Offset end) : LogOnLog(log), end_(end) {}
+  void show_all(bool all) { shows_all_ = all; }
+
+  Result<Offset> end(Partition partition) override {
+    return shows_all_ ? log_.end(partition) : Result<Offset>(end_);
+  }
+
+ private:
+  const Offset end_;
+  std::atomic<bool> shows_all_ = false;
 };
 
 }  // namespace tillrace::processor

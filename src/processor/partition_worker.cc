@@ -94,11 +94,12 @@ bool PartitionWorker::survive(const Error& error, int& pause_ms, Loop& loop,
 void PartitionWorker::report(std::optional<Offset> mark) {
   MutexLock lock(mutex_);
   if (!progress_.problem.empty()) {
-    logging::info("{}: partition {} goes on", sink_.name, partition_.value);
+    if (mark) logging::info("{}: partition {} goes on", sink_.name, partition_.value);
     waiting_.add(-1);
   }
   bool has_moved = mark && *mark != progress_.mark;
-  progress_ = {"", false, mark.value_or(progress_.mark), mark.has_value()};
+  progress_ = {"", false, mark.value_or(progress_.mark), mark.has_value(),
+               progress_.is_known || mark.has_value()};
   if (has_moved && sink_.reports_marks) membership_.report(partition_, *mark);
 }
 

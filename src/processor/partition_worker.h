@@ -26,6 +26,7 @@ struct Progress {
   bool has_stopped = false;  // log and mark contradict each other; a person must look
   Offset mark;               // as last known
   bool is_current = false;   // false: the sink must be asked again what its mark is
+  bool is_known = false;     // the sink has told a mark, if not just now
 };
 
 // It goes on by itself: it waits, brings a private server back, reads its mark again. Only when log

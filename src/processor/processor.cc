@@ -58,6 +58,7 @@ void Processor::follow(const std::stop_token& stop) {
     if (!changed) clock_.sleep_for(kHandOver);
     is_settled = adopt(membership_->mine());
     look_at_log();
+    if (sink_.has_begun && knows_all_marks()) sink_.has_begun();
   }
 }
 
@@ -142,11 +143,18 @@ std::vector<Reached> Processor::reached() const {
   return all;
 }
 
-std::optional<std::vector<Offset>> Processor::marks() const {
+// A topic of Kafka's can have grown since the log was opened.
+Result<std::optional<std::vector<Offset>>> Processor::marks() const {
   if (sink_.is_detached && sink_.is_detached()) return std::nullopt;
   std::vector<Offset> marks(static_cast<std::size_t>(log_.partitions()));
-  for (const Held& held : held())
-    marks[static_cast<std::size_t>(held.partition.value)] = held.progress.mark;
+  for (const Held& held : held()) {
+    if (!held.progress.is_known)
+      return fail(Code::unavailable, "the {} has not told its mark of partition {} yet{}{}",
+                  sink_.name, held.partition.value, held.progress.problem.empty() ? "" : ": ",
+                  held.progress.problem);
+    auto partition = static_cast<std::size_t>(held.partition.value);
+    if (partition < marks.size()) marks[partition] = held.progress.mark;
+  }
   return marks;
 }
 
@@ -160,27 +168,34 @@ std::vector<Lag> Processor::lags() const {
   return lags;
 }
 
-bool Processor::has_caught_up() const {
+bool Processor::knows_all_marks() const {
   auto partitions = held();
-  return std::all_of(partitions.begin(), partitions.end(), [this](const Held& held) {
-    return held.progress.is_current && lag_of(held) == 0;
-  });
+  return !partitions.empty() &&
+         std::ranges::all_of(partitions, [](const Held& held) { return held.progress.is_current; });
 }
 
-// A partition that has stopped comes no further, however long one waits.
-bool Processor::has_settled() const {
-  auto partitions = held();
-  return std::all_of(partitions.begin(), partitions.end(), [this](const Held& held) {
-    return held.progress.has_stopped || (held.progress.is_current && lag_of(held) == 0);
-  });
-}
-
+// Others may go on writing to the log, so its ends are asked for once. A partition that has stopped
+// comes no further, however long one waits; what another process has taken over is that one's.
 bool Processor::catch_up(milliseconds patience) {
   if (sink_.is_detached && sink_.is_detached()) return true;
   hurry();
+  std::map<Partition, Offset> missing;
+  for (const Reached& each : reached()) missing[each.partition] = each.end;
   auto deadline = clock_.monotonic() + patience;
-  while (!has_settled() && clock_.monotonic() < deadline) clock_.sleep_for(kPoll);
-  return has_caught_up();
+  bool has_stopped = false;
+  while (true) {
+    auto partitions = held();
+    std::erase_if(missing, [&](const auto& wanted) {
+      auto found = std::ranges::find(partitions, wanted.first, &Held::partition);
+      if (found == partitions.end()) return true;
+      const Progress& progress = found->progress;
+      has_stopped = has_stopped || progress.has_stopped;
+      return progress.has_stopped || (progress.is_current && progress.mark >= wanted.second);
+    });
+    if (missing.empty()) return !has_stopped;
+    if (clock_.monotonic() >= deadline) return false;
+    clock_.sleep_for(kPoll);
+  }
 }
 
 }  // namespace tillrace::processor

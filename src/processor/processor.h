@@ -63,12 +63,13 @@ class Processor {
   std::vector<Lag> lags() const;
   // Of the partitions held, ascending.
   std::vector<Reached> reached() const;
-  // By partition of the topic: the marks in the sink as known here, 0 where they are not; without
-  // asking anybody. Nothing while a person has taken the sink out.
-  std::optional<std::vector<Offset>> marks() const;
+  // By partition of the topic: the marks in the sink as known last, 0 where another process has the
+  // partition; without asking anybody. Nothing while a person has taken the sink out. unavailable
+  // until the sink has told the mark of each partition held.
+  Result<std::optional<std::vector<Offset>>> marks() const;
   // Has what waits in the log written now, by a sink that would wait until it is worth it.
   void hurry();
-  // Waits until every record of the partitions held is in the sink: true; false when
+  // Waits until every record that the partitions held have now is in the sink: true; false when
   // `patience` was over first, or what is missing belongs to a partition that has stopped. At once
   // true when a person has taken the sink out.
   bool catch_up(std::chrono::milliseconds patience);
@@ -90,8 +91,7 @@ class Processor {
   void look_at_log();
   Offset end_of(Partition partition) const;
   std::int64_t lag_of(const Held& held) const;
-  bool has_caught_up() const;
-  bool has_settled() const;
+  bool knows_all_marks() const;
 
   const ProcessorOptions options_;
   const SinkKind sink_;

@@ -156,6 +156,42 @@ TEST_F(ProcessorTest, AFlushedMarkOfAPartitionThatIsNotThereIsRefused) {
   EXPECT_EQ(flushed_marks(*log_, *warehouse_).error().code, Code::not_found);
 }
 
+// Has a mark when it is told so.
+class ToldLoop final : public Loop {
+ public:
+  explicit ToldLoop(const std::atomic<bool>& has_mark) : has_mark_(has_mark) {}
+  Status run_once(milliseconds, const std::stop_token&) override {
+    SystemClock().sleep_for(milliseconds(5));
+    return {};
+  }
+  std::optional<Offset> mark() const override {
+    return has_mark_ ? std::optional(Offset{7}) : std::nullopt;
+  }
+  void leave() override {}
+
+ private:
+  const std::atomic<bool>& has_mark_;
+};
+
+TEST_F(FourPartitionsTest, ASinkHasBegunAndTellsItsMarksWhenAllOfThemAreKnown) {
+  std::array<std::atomic<bool>, 4> has_mark = {true, true, true, false};
+  std::atomic<int> begun = 0;
+  SinkKind kind{.name = "told"};
+  kind.open_loop = [&](Partition partition) {
+    return std::make_unique<ToldLoop>(has_mark[static_cast<std::size_t>(partition.value)]);
+  };
+  kind.has_begun = [&] { ++begun; };
+  Processor processor({}, kind, *log_, log_->join("told").value(), world_.clock, world_.metrics);
+  SystemClock().sleep_for(milliseconds(1'500));  // it looks once a second
+  EXPECT_EQ(begun, 0);
+  EXPECT_EQ(processor.marks().error().code, Code::unavailable);
+  has_mark[3] = true;
+  EXPECT_TRUE(eventually([&] { return begun > 0; }));
+  EXPECT_EQ(processor.marks().value(), std::vector<Offset>(4, Offset{7}));
+  has_mark[0] = false;  // as while a store is away: what it told stays
+  EXPECT_EQ(processor.marks().value(), std::vector<Offset>(4, Offset{7}));
+}
+
 TEST_F(FourPartitionsTest, EachPartitionIsWrittenOnce) {
   auto processor = start();
   for (int i = 0; i < 10; ++i) append_events(60);

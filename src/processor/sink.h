@@ -64,6 +64,8 @@ struct SinkKind {
   std::function<void()> abandon = {};
   // A person has taken the sink out; its loops do nothing.
   std::function<bool()> is_detached = {};
+  // Called now and then, while the mark of each partition held is known.
+  std::function<void()> has_begun = {};
 };
 
 }  // namespace tillrace::processor

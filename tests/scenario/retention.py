@@ -57,6 +57,15 @@ class Retention(unittest.TestCase):
     def lines(self, up):
         return int(up.value("select count(*) from shop.invoice_line"))
 
+    def lines_when_it_answers(self, up):
+        """A server that was killed while it had nothing to do is missed only a second later."""
+        def lines():
+            try:
+                return self.lines(up)
+            except AssertionError:
+                return None
+        return wait_until(lines, 60, "PostgreSQL answers")
+
     def test_old_files_go_and_what_comes_later_is_written_as_ever(self):
         with Up(self.box, "trimmed", env=TINY) as up:
             up.start()
@@ -118,7 +127,7 @@ class Retention(unittest.TestCase):
             self.assertEqual(poster.finish()["accepted"], ROWS)
             up.await_lag_0(240)
             wait_until(lambda: self.dropped(up) > ROWS / 4, 60, "old records go")
-            self.assertEqual(self.lines(up), ROWS)
+            self.assertEqual(self.lines_when_it_answers(up), ROWS)
             self.assertNotIn(" error ", up.said())
             self.assertEqual(up.stop()[0], 0)
 
@@ -137,7 +146,7 @@ class Retention(unittest.TestCase):
                        "it is said")
             time.sleep(2)
             self.assertEqual(self.dropped(up), 0)
-            self.assertIn("the log drops nothing: ", up.said())
+            wait_until(lambda: "the log drops nothing: " in up.said(), 30, "the log says it")
             server.start()
             up.await_lag_0(240)
             self.assertEqual(self.lines(up), ROWS)
