@@ -126,7 +126,7 @@ Took by_copy(Bench& bench, unsigned threads) {
   Watch watch(bench.clock);
   CHECK(session->run(fmt::format(
       "COPY (SELECT * EXCLUDE ingest_date FROM rows) TO {} (FORMAT parquet, COMPRESSION zstd,"
-      " ROW_GROUP_SIZE 61440)",
+      " ROW_GROUP_SIZE 30720)",
       lake::sql_text((bench.folder / "copy.parquet").string()))));
   return watch.took();
 }

@@ -12,7 +12,7 @@
 namespace tillrace::lake {
 namespace {
 
-constexpr int kRowsInGroup = 61'440;
+constexpr int kRowsInGroup = 30'720;
 // DuckDB names a folder after it, and may escape each byte by three: 255 is the most there is.
 constexpr int kMostPartitionBytes = 64;
 
