@@ -10,6 +10,8 @@ namespace tillrace::lake {
 namespace {
 
 constexpr std::int64_t kLatest = std::numeric_limits<std::int64_t>::max();
+// Beyond so many commits a checkpoint is read instead.
+constexpr std::int64_t kMostReplayed = 100;
 
 std::int64_t last_version(const LogListing& listing, std::int64_t upto) {
   std::int64_t last = -1;
@@ -23,19 +25,47 @@ std::int64_t last_version(const LogListing& listing, std::int64_t upto) {
   return last;
 }
 
-// Reads the commits after `snapshot` up to `last`. They are asked for by name, because a listing
-// that is made while others write may miss one.
+using Commit = std::vector<Action>;
+
+// By name, because a listing that is made while others write may miss one.
+Result<Commit> read_commit(DeltaLog& log, std::int64_t version) {
+  auto actions = log.read_commit(version);
+  if (!actions && actions.error().code == Code::not_found) {
+    return fail(Code::corrupt, "the log of {} lacks version {}", log.table(), version);
+  }
+  return actions;
+}
+
+Status apply_next(DeltaLog& log, Snapshot& snapshot, Commit commit) {
+  auto applied = snapshot.apply(std::move(commit), snapshot.version() + 1);
+  if (!applied) return fail(applied.error(), log.table());
+  return {};
+}
+
+// Reads the commits after `snapshot` up to `last`.
 Status replay(DeltaLog& log, Snapshot& snapshot, std::int64_t last) {
   while (snapshot.version() < last) {
-    std::int64_t version = snapshot.version() + 1;
-    auto actions = log.read_commit(version);
-    if (!actions && actions.error().code == Code::not_found) {
-      return fail(Code::corrupt, "the log of {} lacks version {}", log.table(), version);
-    }
-    if (!actions) return fail(actions.error());
-    if (auto applied = snapshot.apply(std::move(*actions), version); !applied) {
-      return fail(applied.error(), log.table());
-    }
+    auto commit = read_commit(log, snapshot.version() + 1);
+    if (!commit) return fail(commit.error());
+    if (auto applied = apply_next(log, snapshot, std::move(*commit)); !applied) return applied;
+  }
+  return {};
+}
+
+// All of them before any is applied: where one is missing the others do not count.
+Result<std::vector<Commit>> read_commits(DeltaLog& log, std::int64_t from, std::int64_t last) {
+  std::vector<Commit> commits;
+  for (std::int64_t version = from; version <= last; ++version) {
+    auto commit = read_commit(log, version);
+    if (!commit) return fail(commit.error());
+    commits.push_back(std::move(*commit));
+  }
+  return commits;
+}
+
+Status apply_all(DeltaLog& log, Snapshot& snapshot, std::vector<Commit> commits) {
+  for (auto& commit : commits) {
+    if (auto applied = apply_next(log, snapshot, std::move(commit)); !applied) return applied;
   }
   return {};
 }
@@ -138,21 +168,20 @@ Result<std::int64_t> version_at(DeltaLog& log, UtcMicros time) {
   return *found;
 }
 
-Status catch_up(const LakePorts& ports, DeltaLog& log, Snapshot& snapshot) {
+Status catch_up(const LakePorts& ports, DeltaLog& log, Snapshot& snapshot, bool is_old) {
   auto listing = log.list(snapshot.version() + 1);
   if (!listing) return fail(listing.error());
   std::int64_t last = last_version(*listing, kLatest);
   if (last <= snapshot.version()) return {};
-  Snapshot ahead = snapshot;
-  auto replayed = replay(log, ahead, last);
-  if (!replayed && replayed.error().code == Code::corrupt) {
-    auto latest = load_latest(ports, log);
-    if (!latest) return fail(latest.error());
-    ahead = std::move(*latest);
-  } else if (!replayed) {
-    return replayed;
+  bool is_far = last - snapshot.version() > kMostReplayed;
+  if (listing->checkpoints.empty() || !(is_old || is_far)) {
+    auto commits = read_commits(log, snapshot.version() + 1, last);
+    if (commits) return apply_all(log, snapshot, std::move(*commits));
+    if (commits.error().code != Code::corrupt) return fail(commits.error());
   }
-  snapshot = std::move(ahead);
+  auto latest = load_latest(ports, log);
+  if (!latest) return fail(latest.error());
+  snapshot = std::move(*latest);
   return {};
 }
 

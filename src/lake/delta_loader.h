@@ -28,7 +28,10 @@ Result<std::int64_t> version_at(DeltaLog& log, UtcMicros time);
 // When each of the commits was written, made to ascend as above.
 std::map<std::int64_t, UtcMicros> ascending_times(const LogListing& listing);
 
-// Takes in the commits after the snapshot's version. A snapshot that is far behind is loaded anew.
-Status catch_up(const LakePorts& ports, DeltaLog& log, Snapshot& snapshot);
+// Takes in the commits after the snapshot's version. A snapshot that is far behind is loaded anew,
+// and so is one that `is_old` where there is a checkpoint: the log may have been cleaned of what
+// came next, and what lies there now may be a commit that no version follows from. After a failure
+// it may have come some versions further, not all.
+Status catch_up(const LakePorts& ports, DeltaLog& log, Snapshot& snapshot, bool is_old);
 
 }  // namespace tillrace::lake

@@ -34,12 +34,16 @@ class Snapshot {
 
   // Takes in the actions of version `version`, one commit or a whole checkpoint. What it removes is
   // removed before what it adds is added, since the order within a commit means nothing. invalid
-  // when the table is beyond this reader, corrupt when it lacks protocol or metadata.
+  // when the table is beyond this reader, corrupt when it lacks protocol or metadata; then nothing
+  // has changed.
   Status apply(std::vector<Action> actions, std::int64_t version);
+  // Drops the tombstones of files that were removed before that time.
+  void forget_tombstones(std::int64_t before_ms);
 
  private:
-  Status take(Action& action);
-  Status take_metadata(Metadata metadata);
+  struct Checked;
+  Result<Checked> check(const std::vector<Action>& actions, std::int64_t version) const;
+  void take(Action& action, std::string path);
 
   std::int64_t version_ = -1;
   std::optional<Protocol> protocol_;

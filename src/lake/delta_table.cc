@@ -9,6 +9,7 @@
 #include "lake/delta_checkpoint.h"
 #include "lake/delta_decoder.h"
 #include "lake/delta_loader.h"
+#include "lake/delta_paths.h"
 #include "lake/delta_properties.h"
 
 namespace tillrace::lake {
@@ -53,6 +54,7 @@ DeltaTable::DeltaTable(LakePorts ports, std::string path)
 
 Result<DeltaTable> DeltaTable::open(LakePorts ports, std::string path) {
   DeltaTable table(std::move(ports), std::move(path));
+  table.known_ = table.moment();
   auto snapshot = load_latest(table.ports_, table.log_);
   if (!snapshot) return fail(snapshot.error());
   table.snapshot_ = std::move(*snapshot);
@@ -65,6 +67,10 @@ Result<DeltaTable> DeltaTable::create(LakePorts ports, std::string path, const T
   }
   if (auto known = parse_properties(spec.properties); !known) return fail(known.error());
   DeltaTable table(std::move(ports), std::move(path));
+  // Version 0 may have been cleaned from the log of a table that is there.
+  auto there = table.log_.list(0);
+  if (!there) return fail(there.error());
+  bool is_taken = !there->commits.empty() || !there->checkpoints.empty();
   Transaction creation{.operation = "CREATE TABLE"};
   creation.parameters["partitionBy"] = json_list(spec.partition_columns);
   creation.id = table.ports_.fresh_uuid();
@@ -77,7 +83,8 @@ Result<DeltaTable> DeltaTable::create(LakePorts ports, std::string path, const T
                                .configuration = spec.properties,
                                .created_time_ms = table.ports_.now_ms()};
   std::string text = commit_text(creation, -1, table.ports_.now_ms());
-  auto placed = table.place(0, text, creation.id);
+  table.known_ = table.moment();
+  auto placed = is_taken ? Placed::others : table.place(0, text, creation.id);
   if (!placed) return fail(placed.error());
   if (*placed == Placed::others) {
     return fail(Code::conflict, "there is a Delta table at {} already", table.path());
@@ -95,7 +102,27 @@ Result<DeltaTable> DeltaTable::open_or_create(LakePorts ports, std::string path,
   return open(std::move(ports), std::move(path));
 }
 
-Status DeltaTable::refresh() { return catch_up(ports_, log_, snapshot_); }
+DeltaTable::Moment DeltaTable::moment() const {
+  return {ports_.clock.monotonic(), ports_.clock.now()};
+}
+
+// Whether versions after the snapshot's may have come and gone from the log since it was known.
+bool DeltaTable::is_old() const {
+  Moment now = moment();
+  std::chrono::nanoseconds age = std::max<std::chrono::nanoseconds>(
+      now.uptime - known_.uptime, std::chrono::microseconds(now.wall.value - known_.wall.value));
+  std::chrono::milliseconds trust = kLongestTrust;
+  auto properties = parse_properties(snapshot_.metadata().configuration);
+  if (properties) trust = std::min(trust, properties->log_retention / 2);
+  return age >= trust;
+}
+
+Status DeltaTable::refresh() {
+  Moment begin = moment();
+  if (auto done = catch_up(ports_, log_, snapshot_, is_old()); !done) return done;
+  known_ = begin;
+  return {};
+}
 
 Result<Snapshot> DeltaTable::at_version(std::int64_t version) {
   return load_version(ports_, log_, version);
@@ -166,7 +193,9 @@ Result<std::int64_t> DeltaTable::commit(Transaction& transaction) {
   if (transaction.first_tried_version) {
     auto earlier = find_earlier_try(transaction);
     if (!earlier) return fail(earlier.error());
-    if (*earlier) return **earlier;
+    if (*earlier) return finish(transaction, **earlier, false);
+  } else if (is_old()) {
+    if (auto refreshed = refresh(); !refreshed) return fail(refreshed.error());
   }
   if (transaction.id.empty()) transaction.id = ports_.fresh_uuid();
   if (!transaction.read_version) transaction.read_version = snapshot_.version();
@@ -175,16 +204,53 @@ Result<std::int64_t> DeltaTable::commit(Transaction& transaction) {
     std::int64_t version = snapshot_.version() + 1;
     std::string text = commit_text(transaction, snapshot_.version(), ports_.now_ms());
     if (!transaction.first_tried_version) transaction.first_tried_version = version;
+    Moment begin = moment();
     auto placed = place(version, text, transaction.id);
     if (!placed) return fail(placed.error());
     if (*placed == Placed::ours) {
+      bool sure = !is_old();
       if (auto taken = take_own(text, version); !taken) return fail(taken.error());
-      keep_house();
-      return version;
+      auto done = finish(transaction, version, sure);
+      if (done) known_ = begin;
+      return done;
     }
     if (auto over = step_over_others(transaction); !over) return fail(over.error());
+    known_ = begin;
   }
   return fail(Code::exhausted, "{}: other writers were faster {} times", path(), kMostLosses);
+}
+
+// The end of a commit that lies at `version`; unless that is sure, it may not be in the table.
+Result<std::int64_t> DeltaTable::finish(const Transaction& transaction, std::int64_t version,
+                                        bool sure) {
+  if (!sure) {
+    auto counts = is_in_table(transaction, version);
+    if (!counts) return fail(counts.error());
+    if (!*counts) {
+      return fail(Code::conflict, "version {} of {} had come meanwhile and gone from the log",
+                  version, path());
+    }
+  }
+  keep_house();
+  return version;
+}
+
+// Who puts a commit where another was and the log was cleaned of it has put it below a checkpoint:
+// no version follows from it. It is taken away then, so that it misleads nobody.
+Result<bool> DeltaTable::is_in_table(const Transaction& transaction, std::int64_t version) {
+  Moment begin = moment();
+  auto listing = log_.list(version);
+  if (!listing) return fail(listing.error());
+  if (listing->checkpoints.empty()) return true;
+  auto latest = load_latest(ports_, log_);
+  if (!latest) return fail(latest.error());
+  snapshot_ = std::move(*latest);
+  known_ = begin;
+  auto seen = is_seen(transaction, snapshot_);
+  if (!seen || *seen) return seen;
+  auto removed = ports_.store.remove(log_.path(commit_path(version)));
+  if (!removed) return fail(removed.error());
+  return false;
 }
 
 // Where the snapshot is out of date, what looks like a conflict may be none.
@@ -254,6 +320,11 @@ Status DeltaTable::step_over_others(const Transaction& transaction) {
   while (snapshot_.version() < last) {
     std::int64_t version = snapshot_.version() + 1;
     auto winner = log_.read_commit(version);
+    if (!winner && winner.error().code == Code::not_found) {
+      if (auto refreshed = refresh(); !refreshed) return refreshed;
+      return fail(Code::conflict, "version {} of {}, which came first, is no longer in the log",
+                  version, path());
+    }
     if (!winner) return fail(winner.error());
     if (conflict) conflict = check_conflict(transaction, *winner);
     if (auto taken = snapshot_.apply(std::move(*winner), version); !taken) return taken;

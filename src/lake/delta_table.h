@@ -1,6 +1,7 @@
 // A Delta table: its state, and commits to it. The log of versions lies beside the data
 // (docs/formats/delta.md); many processes may read and write one table at once, whatever they are.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -68,21 +69,33 @@ class DeltaTable {
 
   // Makes the next version, and answers its number. Durable for all when it returns. Others'
   // commits that came first are stepped over when the rules of check_conflict() allow it.
-  //   conflict     they do not, or a mark was not where it should be: nothing was done. The
-  //   snapshot
-  //                is up to date: read it, then decide
+  //   conflict     they do not, or the log no longer tells, or a mark was not where it should be:
+  //                nothing was done. The snapshot is up to date: read it, then decide
   //   invalid      see check_transaction(); nothing was done
   //   unavailable  it may have happened. Call again with the same transaction, now or after
   //   refresh():
   //                it is looked for by its id, and tried again only if it is nowhere
   // Every 10 versions (delta.checkpointInterval) it also writes a checkpoint and cleans the log;
-  // when that fails the log says so, and the commit stands.
+  // when that fails the log says so, and the commit stands. A table that was not looked at for
+  // kLongestTrust, or half of its delta.logRetentionDuration, is looked at first, and afterwards:
+  // the log may have been cleaned of the very version that was to be made.
   Result<std::int64_t> commit(Transaction& transaction);
+  static constexpr std::chrono::minutes kLongestTrust{5};
   // A checkpoint of the snapshot, now.
   Status checkpoint();
 
  private:
   DeltaTable(LakePorts ports, std::string path);
+
+  // By both clocks: that of the machine's uptime does not count its sleep, the other may be set.
+  struct Moment {
+    std::chrono::nanoseconds uptime{0};
+    UtcMicros wall;
+  };
+  Moment moment() const;
+  bool is_old() const;
+  Result<bool> is_in_table(const Transaction& transaction, std::int64_t version);
+  Result<std::int64_t> finish(const Transaction& transaction, std::int64_t version, bool sure);
 
   enum class Placed { ours, others };
   Result<Placed> place(std::int64_t version, const std::string& text, const std::string& id);
@@ -98,6 +111,7 @@ class DeltaTable {
   LakePorts ports_;
   DeltaLog log_;
   Snapshot snapshot_;
+  Moment known_;  // when the snapshot was the newest version for sure
 };
 
 }  // namespace tillrace::lake

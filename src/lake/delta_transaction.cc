@@ -109,6 +109,24 @@ Status check_conflict(const Transaction& transaction, const std::vector<Action>&
   return {};
 }
 
+Result<bool> is_seen(const Transaction& transaction, const Snapshot& snapshot) {
+  for (const auto& file : transaction.add) {
+    auto path = decode_file_path(file.path);
+    if (!path) return fail(path.error());
+    if (snapshot.files().contains(*path) || snapshot.tombstones().contains(*path)) return true;
+  }
+  if (!transaction.add.empty()) return false;
+  auto removed = paths_of(transaction.remove);
+  if (!removed) return fail(removed.error());
+  if (!removed->empty()) {
+    return std::ranges::none_of(
+        *removed, [&](const std::string& path) { return snapshot.files().contains(path); });
+  }
+  if (transaction.metadata) return *transaction.metadata == snapshot.metadata();
+  return std::ranges::all_of(
+      transaction.txns, [&](const TxnMove& move) { return snapshot.txn(move.app_id) == move.to; });
+}
+
 std::string commit_text(const Transaction& transaction, std::int64_t read_version,
                         std::int64_t now_ms) {
   std::string text;

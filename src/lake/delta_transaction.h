@@ -58,6 +58,10 @@ Status check_transaction(const Transaction& transaction, const Snapshot& snapsho
 // it too, added data for who reads the whole table. conflict says which.
 Status check_conflict(const Transaction& transaction, const std::vector<Action>& winner);
 
+// Whether what `transaction` did is seen in `snapshot`, which is later; by its new files, which are
+// nobody else's, else by what it removed or moved. Not after a removal of its files has expired.
+Result<bool> is_seen(const Transaction& transaction, const Snapshot& snapshot);
+
 // The text of the commit.
 std::string commit_text(const Transaction& transaction, std::int64_t read_version,
                         std::int64_t now_ms);
