@@ -78,7 +78,9 @@ std::optional<std::string> time_bound(std::string_view text, Bound bound) {
   if (!time) return {};
   std::int64_t over = ((time->value % 1000) + 1000) % 1000;
   std::int64_t down = time->value - over;
-  std::string out = to_string(UtcMicros{bound == Bound::low || over == 0 ? down : down + 1000});
+  UtcMicros rounded{bound == Bound::low || over == 0 ? down : down + 1000};
+  if (rounded > kLatestTime) return {};  // five digits of a year are no date for most readers
+  std::string out = to_string(rounded);
   return json_quoted(out.erase(out.size() - 4, 3));  // the digits below the millisecond
 }
 

@@ -20,7 +20,8 @@ struct ColumnStats {
 
 // {"numRecords":...,"minValues":{...},"maxValues":{...},"nullCount":{...}}. Limits are left out
 // where they would not hold or do not count: booleans, binaries, nested columns, NaN, infinity.
-// Long texts are cut at 32 characters, and times at the millisecond: minima down, maxima up.
+// Long texts are cut at 32 characters, and times at the millisecond: minima down, maxima up, but
+// not beyond the year 9999.
 std::string stats_json(const Schema& schema, std::int64_t records,
                        const std::map<std::string, ColumnStats>& columns);
 

@@ -37,6 +37,24 @@ TEST(DeltaStats, TimesAreRoundedOutwardsToTheMillisecond) {
             bounds("\"1969-12-31T23:59:59.500Z\"", "\"2026-01-01T00:00:00.000Z\""));
 }
 
+TEST(DeltaStats, NoBoundIsBeyondTheYear9999) {
+  std::string last = "\"9999-12-31T23:59:59.999Z\"";
+  EXPECT_EQ(stats_of("timestamp",
+                     range("9999-12-31 23:59:59.999999+00", "9999-12-31 23:59:59.999001+00")),
+            bounds(last, ""));
+  EXPECT_EQ(
+      stats_of("timestamp", range("9999-12-31 23:59:59.999+00", "9999-12-31 23:59:59.999+00")),
+      bounds(last, last));
+  EXPECT_EQ(stats_of("timestamp",
+                     range("0001-01-01 00:00:00.000001+00", "9999-12-31 23:59:59.998001+00")),
+            bounds("\"0001-01-01T00:00:00.000Z\"", last));
+  EXPECT_EQ(stats_of("timestamp", range("10000-01-01 00:00:00+00", "10000-01-01 00:00:00+00")),
+            bounds("", ""));
+  EXPECT_EQ(stats_of("date", range("0001-01-01", "9999-12-31")),
+            bounds("\"0001-01-01\"", "\"9999-12-31\""));
+  EXPECT_EQ(stats_of("date", range("9999-12-31", "10000-01-01")), bounds("\"9999-12-31\"", ""));
+}
+
 TEST(DeltaStats, LeavesOutBoundsThatWouldNotHold) {
   EXPECT_EQ(stats_of("double", {.min = "1.0", .max = "2.0", .null_count = 0, .has_nan = true}),
             bounds("", ""));
