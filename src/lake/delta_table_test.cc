@@ -236,6 +236,34 @@ TEST_F(DeltaTableTest, EveryWriterGivesUpWhenTheSchemaWasChangedMeanwhile) {
   EXPECT_TRUE(second.commit(ours));
 }
 
+TEST_F(DeltaTableTest, ReplacingSomeFilesGivesUpWhenOthersWereRemovedMeanwhile) {
+  auto first = create();
+  append(first, "SELECT 1 AS id");
+  append(first, "SELECT 2 AS id");
+  auto second = open();
+  const AddFile one = second.snapshot().files().begin()->second;
+  auto only = [&](bool same) {
+    return [&one, same](const AddFile& file) { return (file.path == one.path) == same; };
+  };
+  auto ours = second.replace(*second.write("SELECT 9 AS id"), only(true));
+  auto theirs = first.replace({}, only(false));
+  ASSERT_TRUE(first.commit(theirs));
+  EXPECT_EQ(second.commit(ours).error().code, Code::conflict);
+}
+
+TEST_F(DeltaTableTest, ReplacingSomeFilesPassesOverACompactionOfOthers) {
+  auto spec = numbers_spec();
+  spec.partition_columns = {"word"};
+  auto first = create(spec);
+  for (const char* word : {"a", "b", "b"})
+    append(first, fmt::format("SELECT 1 AS id, '{}' AS word", word));
+  auto second = open();
+  auto ours = second.replace(
+      {}, [](const AddFile& file) { return file.partition_values.at("word") == "a"; });
+  ASSERT_TRUE(compact(first, {}));
+  EXPECT_TRUE(second.commit(ours));
+}
+
 TEST_F(DeltaTableTest, OfTwoThatRemoveOneFileTheLaterGivesUp) {
   auto first = create();
   append(first, "SELECT 1 AS id");

@@ -13,6 +13,23 @@ namespace {
 
 constexpr std::string_view kEngine = "Tillrace";
 
+// By the text of the schema: a key stands there with its quotes, and in a text they are escaped.
+Status check_invariants(const Snapshot& snapshot) {
+  if (snapshot.metadata().schema_string.find("\"delta.invariants\"") != std::string::npos) {
+    return fail(Code::invalid, "a column has invariants, which this writer does not check");
+  }
+  for (const auto& column : snapshot.schema().columns) {
+    if (is_primitive(column.type)) continue;
+    for (const char* rule : {"nullable", "containsNull", "valueContainsNull"}) {
+      if (column.type.find(fmt::format("\"{}\":false", rule)) == std::string::npos) continue;
+      return fail(Code::invalid,
+                  "within {} nulls are forbidden ({}), which this writer does not check",
+                  column.name, rule);
+    }
+  }
+  return {};
+}
+
 Status check_writer(const Transaction& transaction, const Snapshot& snapshot) {
   if (auto writable = check_writable(snapshot.protocol()); !writable) return writable;
   auto properties = parse_properties(snapshot.metadata().configuration);
@@ -22,14 +39,7 @@ Status check_writer(const Transaction& transaction, const Snapshot& snapshot) {
     return fail(Code::invalid, "the table is append-only (delta.appendOnly); nothing is removed");
   }
   bool adds_data = std::ranges::any_of(transaction.add, &AddFile::data_change);
-  for (const auto& column : snapshot.schema().columns) {
-    bool has_invariants = column.metadata.find("\"delta.invariants\"") != std::string::npos;
-    if (adds_data && has_invariants) {
-      return fail(Code::invalid, "the column {} has invariants, which this writer does not check",
-                  column.name);
-    }
-  }
-  return {};
+  return adds_data ? check_invariants(snapshot) : Status();
 }
 
 Status check_partitions(const Transaction& transaction, const Metadata& metadata) {
@@ -97,8 +107,9 @@ Status check_conflict(const Transaction& transaction, const std::vector<Action>&
     }
     if (const auto* remove = std::get_if<RemoveFile>(&action)) {
       auto path = decode_file_path(remove->path);
-      if (path && doomed->contains(*path)) {
-        return fail(Code::conflict, "another writer removed {} meanwhile", *path);
+      bool counts = path && doomed->contains(*path);
+      if (counts || (remove->data_change && transaction.reads_whole_table)) {
+        return fail(Code::conflict, "another writer removed {} meanwhile", remove->path);
       }
     }
     const auto* add = std::get_if<AddFile>(&action);

@@ -30,8 +30,8 @@ struct Transaction {
   std::vector<TxnMove> txns = {};
   std::optional<Metadata> metadata = {};
   std::optional<Protocol> protocol = {};
-  // The outcome depends on which files the table has: files of data that others add meanwhile are a
-  // conflict. Appends and compactions leave it unset.
+  // The outcome depends on which files the table has: files of data that others add or remove
+  // meanwhile are a conflict. Appends and compactions leave it unset.
   bool reads_whole_table = false;
   // The version that it was prepared on; what came after it is checked for conflicts. Unset: that
   // of the table's snapshot when it is first given to commit().
@@ -47,15 +47,15 @@ struct Transaction {
 };
 
 // Whether `transaction` can be done on `snapshot` at all. invalid: the table is beyond this writer,
-// is append-only and data would be removed, has invariants, which are not checked here, or a file
-// lacks a partition value. conflict: a mark is not where it was expected, or a file that is to be
-// removed is not there (any more).
+// is append-only and data would be removed, has invariants or nested columns without nulls, which
+// are not checked here, or a file lacks a partition value. conflict: a mark is not where it was
+// expected, or a file that is to be removed is not there (any more).
 Status check_transaction(const Transaction& transaction, const Snapshot& snapshot);
 
 // Whether `transaction`, prepared before the commit with the actions `winner`, may follow it. The
 // protocol leaves the rules to the writer; these are Spark's, serializable: others' metadata or
 // protocol is a conflict for all, a moved mark for who moves it too, a removed file for who removes
-// it too, added data for who reads the whole table. conflict says which.
+// it too, added or removed data for who reads the whole table. conflict says which.
 Status check_conflict(const Transaction& transaction, const std::vector<Action>& winner);
 
 // Whether what `transaction` did is seen in `snapshot`, which is later; by its new files, which are
