@@ -12,6 +12,7 @@
 #include "lake/delta_for_tests.h"
 #include "lake/delta_loader.h"
 #include "lake/delta_paths.h"
+#include "lake/delta_vacuum.h"
 
 namespace tillrace::lake {
 namespace {
@@ -213,6 +214,71 @@ TEST_F(DeltaLogTest, ATableWithInvariantsIsReadButNotWritten) {
   ASSERT_TRUE(table);
   auto transaction = table->append(*table->write("SELECT 1 AS id"));
   EXPECT_EQ(table->commit(transaction).error().code, Code::invalid);
+}
+
+TEST_F(DeltaLogTest, ATableWithInvariantsWithinAColumnIsReadButNotWritten) {
+  auto nested = [](const std::string& field) {
+    return R"({"type":"struct","fields":[{"name":"a","type":"long",)" + field + "}]}";
+  };
+  const std::string bad[] = {
+      nested(R"("nullable":true,"metadata":{"delta.invariants":"{}"})"),
+      nested(R"("nullable":false,"metadata":{})"),
+      R"({"type":"array","elementType":"long","containsNull":false})",
+      R"({"type":"map","keyType":"long","valueType":"long","valueContainsNull":false})"};
+  const std::string good = nested(R"("nullable":true,"metadata":{"comment":"\"nullable\":false"})");
+  for (const auto& type : {bad[0], bad[1], bad[2], bad[3], good}) {
+    auto spec = numbers_spec();
+    spec.schema.columns.push_back({"deep", type});
+    std::filesystem::remove_all(scratch_.path() / "store/t");
+    auto table = DeltaTable::create(lake_.ports(), "t", spec);
+    ASSERT_TRUE(table) << table.error().message;
+    auto transaction = table->append(*table->write("SELECT 1 AS id"));
+    auto done = table->commit(transaction);
+    EXPECT_EQ(done.has_value(), type == good) << type;
+    EXPECT_TRUE(done || done.error().code == Code::invalid);
+  }
+}
+
+TEST_F(DeltaLogTest, PropertiesThatMeanNothingStopCleaningAndVacuumOnly) {
+  auto table = filled(12);
+  write("00000000000000000013.json", R"({"metaData":{"id":"x","format":{"provider":"parquet"},)"
+                                     R"("schemaString":"{\"type\":\"struct\",\"fields\":[)"
+                                     R"({\"name\":\"id\",\"type\":\"long\",\"nullable\":true,)"
+                                     R"(\"metadata\":{}}]}","partitionColumns":[],"configuration":)"
+                                     R"({"delta.deletedFileRetentionDuration":"a while",)"
+                                     R"("delta.logRetentionDuration":"a while",)"
+                                     R"("delta.checkpointInterval":"often"}}})");
+  ASSERT_TRUE(table.refresh());
+  age(13, 10'000);
+  for (int i = 14; i <= 20; ++i) EXPECT_EQ(append(table, fmt::format("SELECT {} AS id", i)), i);
+  EXPECT_TRUE(is_there(checkpoint_path(20)));
+  DeltaLog log(lake_.store(), "t");
+  EXPECT_EQ(clean_log(lake_.ports(), log, table.snapshot()).value(), 0U);
+  EXPECT_EQ(vacuum(table, {}).error().code, Code::invalid);
+  EXPECT_TRUE(vacuum(table, {.retention = std::chrono::hours(168)}));
+}
+
+TEST_F(DeltaLogTest, ALivingTableForgetsTombstonesThatHaveExpired) {
+  auto table = filled(1, {{"delta.deletedFileRetentionDuration", "interval 0 seconds"},
+                          {"delta.checkpointInterval", "3"}});
+  auto reader = open();
+  ASSERT_TRUE(reader);
+  auto replacement = table.replace({});
+  ASSERT_TRUE(table.commit(replacement));
+  EXPECT_EQ(table.snapshot().tombstones().size(), 1U);
+  lake_.clock().sleep_for(std::chrono::milliseconds(5));
+  append(table, "SELECT 2 AS id");
+  EXPECT_TRUE(table.snapshot().tombstones().empty());
+  ASSERT_TRUE(reader->refresh());
+  EXPECT_TRUE(reader->snapshot().tombstones().empty());
+}
+
+TEST_F(DeltaLogTest, ATombstoneThatHasNotExpiredIsKept) {
+  auto table = filled(1, {{"delta.checkpointInterval", "2"}});
+  auto replacement = table.replace({});
+  ASSERT_TRUE(table.commit(replacement));
+  ASSERT_TRUE(table.refresh());
+  EXPECT_EQ(table.snapshot().tombstones().size(), 1U);
 }
 
 TEST_F(DeltaLogTest, CleaningKeepsWhatTheRetentionNeeds) {

@@ -65,7 +65,9 @@ Result<DeltaTable> DeltaTable::create(LakePorts ports, std::string path, const T
   if (auto checked = check_schema(spec.schema, spec.partition_columns); !checked) {
     return fail(checked.error());
   }
-  if (auto known = parse_properties(spec.properties); !known) return fail(known.error());
+  auto properties = parse_properties(spec.properties);
+  if (!properties) return fail(properties.error());
+  if (properties->not_understood) return fail(*properties->not_understood);
   DeltaTable table(std::move(ports), std::move(path));
   // Version 0 may have been cleaned from the log of a table that is there.
   auto there = table.log_.list(0);
@@ -121,7 +123,15 @@ Status DeltaTable::refresh() {
   Moment begin = moment();
   if (auto done = catch_up(ports_, log_, snapshot_, is_old()); !done) return done;
   known_ = begin;
+  forget_expired();
   return {};
+}
+
+// A living snapshot keeps no removal longer than a checkpoint does.
+void DeltaTable::forget_expired() {
+  auto properties = parse_properties(snapshot_.metadata().configuration);
+  if (!properties) return;
+  snapshot_.forget_tombstones(ports_.now_ms() - properties->deleted_file_retention.count());
 }
 
 Result<Snapshot> DeltaTable::at_version(std::int64_t version) {
@@ -129,6 +139,12 @@ Result<Snapshot> DeltaTable::at_version(std::int64_t version) {
 }
 
 Result<Snapshot> DeltaTable::at_time(UtcMicros time) {
+  if (has_commit_timestamps(snapshot_.metadata().configuration)) {
+    return fail(Code::invalid,
+                "{} has times in its commits (delta.enableInCommitTimestamps), which are not read; "
+                "name a version instead of a time",
+                path());
+  }
   auto version = version_at(log_, time);
   if (!version) return fail(version.error());
   return at_version(*version);
@@ -361,6 +377,11 @@ void DeltaTable::keep_house() {
     logging::warning("{}: no checkpoint of version {}: {}", path(), snapshot_.version(),
                      done.error().message);
   }
+  if (properties && properties->not_understood) {
+    logging::warning("{}: {}; so removed files and the log are kept", path(),
+                     properties->not_understood->message);
+  }
+  forget_expired();
 }
 
 Status DeltaTable::clean() {

@@ -46,7 +46,8 @@ class DeltaTable {
   const LakePorts& ports() const { return ports_; }
   // Takes in what others have committed.
   Status refresh();
-  // The past, as far as log and data files still have it. not_found beyond.
+  // The past, as far as log and data files still have it. not_found beyond. By time: invalid where
+  // the table goes by times in its commits.
   Result<Snapshot> at_version(std::int64_t version);
   Result<Snapshot> at_time(UtcMicros time);
   // The commitInfo of `version`, empty where its writer gave none. not_found when it is not in the
@@ -106,6 +107,7 @@ class DeltaTable {
   Status check_since_read(const Transaction& transaction);
   Status take_own(const std::string& text, std::int64_t version);
   void keep_house();
+  void forget_expired();
   Status clean();
 
   LakePorts ports_;

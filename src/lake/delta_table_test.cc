@@ -152,6 +152,17 @@ TEST_F(DeltaTableTest, ReadsThePastByVersionAndByTime) {
   EXPECT_EQ(table.at_time(UtcMicros{0}).error().code, Code::not_found);
 }
 
+TEST_F(DeltaTableTest, IsNotReadByTimeWhereItsCommitsHaveTimesOfTheirOwn) {
+  auto spec = numbers_spec();
+  spec.properties["delta.enableInCommitTimestamps"] = "True";
+  auto table = create(spec);
+  auto refused = table.at_time(lake_.clock().now());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::invalid);
+  EXPECT_THAT(refused.error().message, HasSubstr("version"));
+  EXPECT_TRUE(table.at_version(0));
+}
+
 TEST_F(DeltaTableTest, ColumnsThatAreAddedAreNullInOlderRows) {
   auto table = create();
   append(table, "SELECT 1 AS id, 'a' AS word");
@@ -225,17 +236,6 @@ TEST_F(DeltaTableTest, ReplacingGivesUpThoughTheTableWasRefreshedBeforeTheCommit
   EXPECT_EQ(second.commit(replacement).error().code, Code::conflict);
 }
 
-TEST_F(DeltaTableTest, EveryWriterGivesUpWhenTheSchemaWasChangedMeanwhile) {
-  auto first = create();
-  auto second = open();
-  auto ours = second.append(*second.write("SELECT 1 AS id"));
-  auto evolution = first.add_columns({{"more", "string"}});
-  ASSERT_TRUE(first.commit(*evolution));
-  EXPECT_EQ(second.commit(ours).error().code, Code::conflict);
-  ours.read_version = second.snapshot().version();
-  EXPECT_TRUE(second.commit(ours));
-}
-
 TEST_F(DeltaTableTest, ReplacingSomeFilesGivesUpWhenOthersWereRemovedMeanwhile) {
   auto first = create();
   append(first, "SELECT 1 AS id");
@@ -261,6 +261,17 @@ TEST_F(DeltaTableTest, ReplacingSomeFilesPassesOverACompactionOfOthers) {
   auto ours = second.replace(
       {}, [](const AddFile& file) { return file.partition_values.at("word") == "a"; });
   ASSERT_TRUE(compact(first, {}));
+  EXPECT_TRUE(second.commit(ours));
+}
+
+TEST_F(DeltaTableTest, EveryWriterGivesUpWhenTheSchemaWasChangedMeanwhile) {
+  auto first = create();
+  auto second = open();
+  auto ours = second.append(*second.write("SELECT 1 AS id"));
+  auto evolution = first.add_columns({{"more", "string"}});
+  ASSERT_TRUE(first.commit(*evolution));
+  EXPECT_EQ(second.commit(ours).error().code, Code::conflict);
+  ours.read_version = second.snapshot().version();
   EXPECT_TRUE(second.commit(ours));
 }
 

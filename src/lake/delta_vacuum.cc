@@ -30,6 +30,7 @@ Result<std::chrono::milliseconds> retention_of(const DeltaTable& table,
                                                const VacuumOptions& options) {
   auto properties = parse_properties(table.snapshot().metadata().configuration);
   if (!properties) return fail(properties.error());
+  if (properties->not_understood && !options.retention) return fail(*properties->not_understood);
   auto retention = options.retention.value_or(properties->deleted_file_retention);
   if (retention < VacuumOptions::kLeastRetention && !options.force) {
     return fail(Code::invalid,
