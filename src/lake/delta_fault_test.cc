@@ -50,6 +50,35 @@ TEST_F(DeltaFaultTest, ACommitWhoseAnswerWasLostIsFoundAndNotRepeated) {
   EXPECT_THAT(lake_.rows_of(open(), "id"), ElementsAre("1"));
 }
 
+TEST_F(DeltaFaultTest, ACommitThatIsFoundIsPutOnceMoreBeforeItCounts) {
+  auto table = create();
+  auto transaction = one_row(table, 1);
+  int puts = 0;
+  store_.play([&](std::string_view operation, std::string_view path) {
+    bool put = operation == "put_if_absent" && path.ends_with(".json");
+    return put && ++puts < 3 ? Fault::answer_lost : Fault::none;
+  });
+  EXPECT_EQ(table.commit(transaction).value(), 1);
+  EXPECT_EQ(puts, 3);
+  auto next = one_row(table, 2);
+  commits_fail("put_if_absent", Fault::answer_lost, 100);
+  EXPECT_EQ(table.commit(next).error().code, Code::unavailable);
+  store_.play({});
+  EXPECT_EQ(table.commit(next).value(), 2);
+  EXPECT_THAT(lake_.rows_of(open(), "id"), ElementsAre("1", "2"));
+}
+
+TEST_F(DeltaFaultTest, ACommitThatIsFoundLaterKeepsHouseToo) {
+  auto table = create();
+  for (int i = 1; i < 10; ++i) append(table, fmt::format("SELECT {} AS id", i));
+  auto transaction = one_row(table, 10);
+  commits_fail("put_if_absent", Fault::answer_lost, 100);
+  ASSERT_EQ(table.commit(transaction).error().code, Code::unavailable);
+  store_.play({});
+  EXPECT_EQ(table.commit(transaction).value(), 10);
+  EXPECT_TRUE(lake_.store().head("t/" + checkpoint_path(10)));
+}
+
 TEST_F(DeltaFaultTest, ACommitThatDidNotHappenIsTriedAgain) {
   auto table = create();
   auto transaction = one_row(table, 1);

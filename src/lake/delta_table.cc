@@ -306,7 +306,13 @@ Result<DeltaTable::Placed> DeltaTable::place(std::int64_t version, const std::st
     if (!unclear && placing == 0) return fail(put.error());
     auto found = whose(version, id);
     if (!found && found.error().code == Code::corrupt) return fail(found.error());
-    if (found && *found) return **found;
+    // That our file is there does not yet say that it stays, when the store could not promise it.
+    bool stays = put.error().code == Code::conflict;
+    if (found && *found == Placed::ours && !stays) {
+      auto again = log_.write_commit(version, text);
+      stays = again || again.error().code == Code::conflict;
+    }
+    if (found && *found && (stays || *found == Placed::others)) return **found;
     last = found ? put.error().message : found.error().message;
   }
   return fail(Code::unavailable, "whether version {} of {} was committed is not known: {}", version,

@@ -79,6 +79,23 @@ Status write_all(int fd, std::string_view bytes, const fs::path& path) {
   return {};
 }
 
+// The folder, or the deepest above it that is there.
+fs::path deepest_there(fs::path folder) {
+  std::error_code ignored;
+  while (!fs::exists(folder, ignored) && folder.has_relative_path()) folder = folder.parent_path();
+  return folder;
+}
+
+// Makes a folder and all above it, for good.
+Status make_folders_for_good(const fs::path& folder) {
+  fs::path there = deepest_there(folder);
+  if (Status made = make_folders(folder); !made) return made;
+  for (fs::path made = folder;; made = made.parent_path()) {
+    if (Status synced = sync_folder(made); !synced) return synced;
+    if (made == there || !made.has_relative_path()) return {};
+  }
+}
+
 // Up to `length` bytes; fewer only at the end of the file.
 Result<std::string> read_at(int fd, std::uint64_t offset, std::size_t length,
                             const fs::path& path) {
@@ -184,6 +201,11 @@ struct FolderStore::Target {
   std::string doing() const { return fmt::format("{} {}", operation, path); }
 };
 
+struct FolderStore::Opened {
+  Fd fd;
+  std::uint64_t bytes;
+};
+
 struct FolderStore::Walk {
   std::string_view prefix;
   std::string_view start_after;
@@ -207,7 +229,8 @@ Result<std::unique_ptr<FolderStore>> FolderStore::open(const fs::path& root, Clo
   if (root.empty() || error)
     return fail(Code::invalid, "'{}' is no folder for a lake", root.string());
   auto store = std::make_unique<FolderStore>(std::move(absolute), random);
-  Status made = make_folders(store->root_ / kDraftFolder);
+  Status made = make_folders_for_good(store->root_);
+  if (made) made = make_folders(store->root_ / kDraftFolder);
   if (made) made = sync_folder(store->root_);
   if (made && store->root_.has_parent_path()) made = sync_folder(store->root_.parent_path());
   if (made) made = store->remove_leftovers(clock);
@@ -311,13 +334,14 @@ Status FolderStore::publish(const Target& target, Draft draft, bool only_if_abse
     if (!parents) return parents;
     number = only_if_absent ? link_errno(draft, target) : rename_errno(draft, target);
   }
-  if (number == EEXIST)
-    return fail(Code::conflict, "{}: the file is there already", target.doing());
-  if (number != 0)
+  if (number != 0 && number != EEXIST)
     return fail(errno_error("cannot name the new file", target.file, number).value(),
                 target.doing());
+  // Whoever put the file there may have died before, or have failed to: what is told stays.
   Status synced = sync_folder(target.file.parent_path());
-  if (!synced) return fail(synced.error(), target.doing());
+  if (!synced) return fail(Code::unavailable, "{}: {}", target.doing(), synced.error().message);
+  if (number == EEXIST)
+    return fail(Code::conflict, "{}: the file is there already", target.doing());
   return {};
 }
 
@@ -369,27 +393,43 @@ Result<StoredFile> FolderStore::look_at(std::string_view operation, std::string_
 
 Result<StoredFile> FolderStore::head(std::string_view path) { return look_at("head", path); }
 
+// The size is that of the file that was opened: another may take its name meanwhile.
+Result<FolderStore::Opened> FolderStore::open_file(std::string_view operation,
+                                                   std::string_view path) const {
+  auto from = target(operation, path);
+  if (!from) return fail(from.error());
+  // Without blocking: it may be a pipe.
+  Opened opened{Fd(::open(from->file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)), 0};
+  int number = opened.fd.is_open() ? 0 : errno;
+  if (number != 0 && number != ENOENT && number != ENOTDIR && number != ENXIO)
+    return fail(errno_error("cannot open", from->file, number).value(), from->doing());
+  struct stat status {};
+  if (opened.fd.is_open() && ::fstat(opened.fd.get(), &status) != 0)
+    return fail(errno_error("cannot look at", from->file).value(), from->doing());
+  if (S_ISREG(status.st_mode)) {
+    opened.bytes = static_cast<std::uint64_t>(status.st_size);
+    return opened;
+  }
+  if (Status there = root_is_there(from->doing()); !there) return fail(there.error());
+  return fail(Code::not_found, "{}: there is no such file", from->doing());
+}
+
 Result<std::string> FolderStore::get(std::string_view path) {
-  auto found = look_at("get", path);
-  if (!found) return fail(found.error());
-  if (found->bytes > kMostGetBytes)
+  auto file = open_file("get", path);
+  if (!file) return fail(file.error());
+  if (file->bytes > kMostGetBytes)
     return fail(Code::exhausted, "get {}: it has {} bytes; read it in ranges, at most {} at a time",
-                path, found->bytes, kMostGetBytes);
-  return get_range(path, 0, found->bytes);
+                path, file->bytes, kMostGetBytes);
+  return read_at(file->fd.get(), 0, file->bytes, root_ / path);
 }
 
 Result<std::string> FolderStore::get_range(std::string_view path, std::uint64_t offset,
                                            std::uint64_t length) {
-  auto found = look_at("get_range", path);
-  if (!found) return fail(found.error());
-  if (offset >= found->bytes || length == 0) return std::string();
-  length = std::min({length, found->bytes - offset, kMostGetBytes});
-  fs::path file = root_ / path;
-  Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.is_open() && errno == ENOENT)
-    return fail(Code::not_found, "get {}: there is no such file", path);
-  if (!fd.is_open()) return errno_error("get: cannot open", file);
-  return read_at(fd.get(), offset, length, file);
+  auto file = open_file("get_range", path);
+  if (!file) return fail(file.error());
+  if (offset >= file->bytes || length == 0) return std::string();
+  length = std::min({length, file->bytes - offset, kMostGetBytes});
+  return read_at(file->fd.get(), offset, length, root_ / path);
 }
 
 Status FolderStore::list(std::string_view prefix, std::string_view start_after,

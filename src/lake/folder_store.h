@@ -25,8 +25,8 @@ namespace tillrace::lake {
 // store.
 class FolderStore final : public Store {
  public:
-  // Makes the folder if it is absent. unavailable: it cannot be made, or not be looked into.
-  // `clock` and `random` outlive the store.
+  // Makes the folder, and those above it, if they are absent. unavailable: it cannot be made, or
+  // not be looked into. `clock` and `random` outlive the store.
   static Result<std::unique_ptr<FolderStore>> open(const std::filesystem::path& root, Clock& clock,
                                                    Random& random);
   static constexpr std::chrono::hours kLeftoverAge{1};
@@ -49,11 +49,13 @@ class FolderStore final : public Store {
   class Draft;
   struct Walk;
   struct Target;
+  struct Opened;
 
   Result<Target> target(std::string_view operation, std::string_view path) const;
   Result<Draft> draft(const Target& target, std::string_view bytes);
   Status remove_leftovers(Clock& clock);
   Result<StoredFile> look_at(std::string_view operation, std::string_view path) const;
+  Result<Opened> open_file(std::string_view operation, std::string_view path) const;
   Status root_is_there(std::string_view operation) const;
   Status make_parents(const Target& target) EXCLUDES(mutex_);
   Status make_parent(const Target& target, std::string_view folder) EXCLUDES(mutex_);

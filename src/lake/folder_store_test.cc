@@ -15,6 +15,7 @@
 
 #include "base/files.h"
 #include "base/scratch_for_tests.h"
+#include "base/thread.h"
 #include "lake/matchers_for_tests.h"
 
 namespace tillrace::lake {
@@ -204,6 +205,43 @@ TEST_F(FolderStoreTest, AFolderThatMayNotBeWrittenIsUnavailableAndSaysWhy) {
   fs::permissions(root_, fs::perms::owner_all);
   fs::permissions(root_ / ".tillrace-tmp", fs::perms::owner_all);
   EXPECT_EQ(told, 0);
+}
+
+// A file that is replaced all the time, by shorter and longer ones.
+TEST_F(FolderStoreTest, AFileThatIsReplacedMeanwhileIsReadInWhole) {
+  auto store = open(root_);
+  const std::string small(1'000, 's');
+  const std::string large(300'000, 'l');
+  ASSERT_THAT(store->put("a", small), Succeeds());
+  auto replacing = named_thread("replacing", [&](const std::stop_token& stop) {
+    for (int i = 0; !stop.stop_requested(); ++i)
+      EXPECT_THAT(store->put("a", i % 2 == 0 ? large : small), Succeeds());
+  });
+  for (int i = 0; i < 3'000; ++i) {
+    std::string got = store->get("a").value_or("none");
+    ASSERT_TRUE(got == small || got == large) << got.size();
+  }
+}
+
+// By strace or a disk that fails a sync could be seen; here by a folder that may not be opened.
+TEST_F(FolderStoreTest, AFileWhoseFolderCannotBeSyncedIsNeverTold) {
+  auto store = open(root_);
+  ASSERT_THAT(store->put("f/a", "x"), Succeeds());
+  fs::permissions(scratch_.path(), fs::perms::all);
+  int told = in_child([&] {
+    ::chmod((root_ / "f").c_str(), 0333);
+    ::chmod((root_ / ".tillrace-tmp").c_str(), 0777);
+    if (::geteuid() == 0 && ::setuid(65534) != 0) return 2;
+    for (const char* path : {"f/b", "f/b", "f/a"}) {
+      auto put = store->put_if_absent(path, "x");
+      if (put || put.error().code != Code::unavailable) return 1;
+    }
+    return 0;
+  });
+  ::chmod((root_ / "f").c_str(), 0755);
+  EXPECT_EQ(told, 0);
+  EXPECT_EQ(store->get("f/b").value_or("none"), "x");
+  EXPECT_THAT(store->put_if_absent("f/b", "x"), FailsWith(Code::conflict));
 }
 
 TEST_F(FolderStoreTest, AFileBeyondTheLimitOfGetIsReadInRanges) {
