@@ -24,7 +24,8 @@ struct AzureOptions {
 
 // Files up to kBlockBytes are one Put Blob; larger ones are blocks of that size and one Put Block
 // List, so at most one block of a local file is in memory. Blocks that nobody committed are
-// dropped by the service within a week.
+// dropped by the service within a week. Files are read in such pieces too. They are small enough
+// for a try's time (AzureRetryOptions::try_ms) on a line of half a Mbit/s.
 //
 // put_if_absent asks for `If-None-Match: *`, and gives the file a random name of its own in its
 // metadata (tillrace_write_id). A conflict is told only when the file that is there has another:
@@ -34,7 +35,7 @@ struct AzureOptions {
 // own total time (AzureRetryOptions).
 class AzureStore final : public Store {
  public:
-  static constexpr std::size_t kBlockBytes = std::size_t{8} * 1024 * 1024;
+  static constexpr std::size_t kBlockBytes = std::size_t{1024} * 1024;
   static constexpr std::uint64_t kMostBlocks = 50'000;
 
   // Asks nobody yet: a store that is away, or refuses the credentials, shows at the first call.

@@ -220,6 +220,13 @@ TEST_P(StoreContract, APieceOfExactlyABlockIsWhole) {
   }
 }
 
+TEST(AzureLimits, ATryHasTimeForABlockOnASlowLine) {
+  constexpr std::uint64_t kBitsInASecond = 500'000;
+  EXPECT_LE(AzureStore::kBlockBytes * 8 / kBitsInASecond * 1000,
+            static_cast<std::uint64_t>(AzureRetryOptions{}.try_ms));
+  EXPECT_GE(AzureStore::kMostBlocks * AzureStore::kBlockBytes, 48ULL << 30);
+}
+
 TEST_P(StoreContract, NamesStandForThemselves) {
   const std::vector<std::string> names_used{
       "a b",          "a%20b",         "a%b",
