@@ -75,6 +75,7 @@ class PartReader {
   PartReader(const LakePorts& ports, const std::filesystem::path& local,
              std::vector<Action>& actions)
       : ports_(ports),
+        local_(local),
         source_(fmt::format("read_parquet({}, binary_as_string = true)", sql_text(local.string()))),
         actions_(actions) {}
 
@@ -91,12 +92,26 @@ class PartReader {
   }
 
  private:
+  // What is wrong with the file is not what the engine lacks to read it: memory, room for what it
+  // spills, or time, since it may be interrupted.
+  tl::unexpected<Error> unreadable(const Error& error) const {
+    bool names_the_file = error.message.find(local_.string()) != std::string::npos;
+    Code code = Code::corrupt;
+    // While it prepares a statement the engine tells these by their message alone.
+    if (error.code == Code::exhausted || error.message.starts_with("Out of Memory"))
+      code = Code::exhausted;
+    else if (error.message.starts_with("INTERRUPT") ||
+             (error.code == Code::unavailable && !names_the_file))
+      code = Code::unavailable;
+    return fail(code, "it cannot be read: {}", error.message);
+  }
+
   Status each(const std::string& sql, const std::function<Status(const DuckRows&)>& visit) {
     auto rows = ports_.duck.query(sql);
-    if (!rows) return fail(Code::corrupt, "it cannot be read: {}", rows.error().message);
+    if (!rows) return unreadable(rows.error());
     while (true) {
       auto more = rows->next();
-      if (!more) return fail(Code::corrupt, "it cannot be read: {}", more.error().message);
+      if (!more) return unreadable(more.error());
       if (!*more) return {};
       if (auto visited = visit(*rows); !visited) return visited;
     }
@@ -152,6 +167,7 @@ class PartReader {
   }
 
   const LakePorts& ports_;
+  std::filesystem::path local_;
   std::string source_;
   std::vector<Action>& actions_;
   std::set<std::string, std::less<>> columns_;  // that this part has

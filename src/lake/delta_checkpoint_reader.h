@@ -12,7 +12,8 @@ namespace tillrace::lake {
 
 // All actions of a checkpoint, given the paths of its parts in the store. corrupt when a part
 // cannot be read as one, or a field is missing that the protocol requires; invalid when it needs
-// what this code does not have, such as a deletion vector; unavailable when it cannot be had now.
+// what this code does not have, such as a deletion vector; unavailable when it cannot be had now,
+// or was interrupted; exhausted when the engine has not the memory for it.
 Result<std::vector<Action>> read_checkpoint(const LakePorts& ports,
                                             const std::vector<std::string>& parts);
 

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/thread.h"
 #include "lake/delta_for_tests.h"
 
 namespace tillrace::lake {
@@ -146,6 +147,26 @@ TEST_F(CheckpointReader, DeletionVectorsAreRefused) {
                   " 'modificationTime': 7::BIGINT, 'dataChange': false, 'deletionVector':"
                   " {'storageType': 'u', 'pathOrInlineDv': 'x', 'sizeInBytes': 3}} AS \"add\""},
                  Code::invalid, "deletion vectors");
+}
+
+TEST_F(CheckpointReader, WhatTheEngineLacksIsNoFaultOfTheFile) {
+  auto large = make(
+      {kProtocol, kMetadata,
+       "SELECT {'path': 'a' || range, 'partitionValues': MAP {'p': '1'}, 'size': 5::BIGINT,"
+       " 'modificationTime': 7::BIGINT, 'dataChange': false, 'stats': repeat(md5(range::VARCHAR),"
+       " 10)} AS \"add\" FROM range(100000)"});
+  {
+    auto interrupting = named_thread("interrupting", [&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        lake_.clock().sleep_for(std::chrono::milliseconds(3));
+        lake_.duck().interrupt();
+      }
+    });
+    EXPECT_EQ(read_checkpoint(lake_.ports(), {large}).error().code, Code::unavailable);
+  }
+  EXPECT_TRUE(read_checkpoint(lake_.ports(), {large}));
+  ASSERT_TRUE(lake_.duck().run("SET memory_limit = '1MB'"));
+  EXPECT_EQ(read_checkpoint(lake_.ports(), {large}).error().code, Code::exhausted);
 }
 
 TEST_F(CheckpointReader, WhatIsNoParquetIsCorruptAndWhatIsNotThereIsTold) {

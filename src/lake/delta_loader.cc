@@ -73,6 +73,10 @@ Status apply_all(DeltaLog& log, Snapshot& snapshot, std::vector<Commit> commits)
 Result<Snapshot> from_checkpoint(const LakePorts& ports, DeltaLog& log, std::int64_t version,
                                  const std::vector<std::string>& parts, std::int64_t last) {
   auto actions = read_checkpoint(ports, parts);
+  // It was listed; not_found would say that there is no table.
+  if (!actions && actions.error().code == Code::not_found) {
+    return fail(Code::corrupt, "{}", actions.error().message);
+  }
   if (!actions) return fail(actions.error());
   Snapshot snapshot;
   if (auto applied = snapshot.apply(std::move(*actions), version); !applied) {
@@ -107,6 +111,15 @@ Result<Snapshot> load_from(const LakePorts& ports, DeltaLog& log, const LogListi
   return snapshot;
 }
 
+// Whether all commits up to `version` from a checkpoint, or the first, are listed. A clean-up that
+// was interrupted leaves a checkpoint whose commits are gone.
+bool is_reached(const LogListing& listing, std::int64_t version) {
+  while (version >= 0 && !listing.checkpoints.contains(version)) {
+    if (!listing.commits.contains(version--)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<Snapshot> load_latest(const LakePorts& ports, DeltaLog& log) {
@@ -137,11 +150,13 @@ Result<Snapshot> load_version(const LakePorts& ports, DeltaLog& log, std::int64_
     return fail(Code::not_found, "{} has no version {}; its latest is {}", log.table(), version,
                 last);
   }
-  bool from_start = listing->commits.contains(0);
-  if (!from_start && listing->checkpoints.upper_bound(version) == listing->checkpoints.begin()) {
+  auto snapshot = load_from(ports, log, *listing, version);
+  bool is_other = snapshot && snapshot->version() != version;
+  bool is_broken = !snapshot && snapshot.error().code == Code::corrupt;
+  if (is_other || (is_broken && !is_reached(*listing, version))) {
     return fail(Code::not_found, "version {} of {} is no longer in the log", version, log.table());
   }
-  return load_from(ports, log, *listing, version);
+  return snapshot;
 }
 
 std::map<std::int64_t, UtcMicros> ascending_times(const LogListing& listing) {

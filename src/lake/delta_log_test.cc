@@ -13,6 +13,7 @@
 #include "lake/delta_loader.h"
 #include "lake/delta_paths.h"
 #include "lake/delta_vacuum.h"
+#include "lake/faulty_store_for_tests.h"
 
 namespace tillrace::lake {
 namespace {
@@ -294,6 +295,43 @@ TEST_F(DeltaLogTest, CleaningKeepsWhatTheRetentionNeeds) {
   EXPECT_EQ(table.at_version(25)->files().size(), 25U);
   EXPECT_EQ(table.at_version(20)->files().size(), 20U);
   EXPECT_EQ(table.at_version(19).error().code, Code::not_found);
+}
+
+TEST_F(DeltaLogTest, WhatAnInterruptedCleaningLeftIsNoLongerThereAndNotBroken) {
+  auto table = filled(35);
+  for (int version = 0; version < 15; ++version) {
+    std::filesystem::remove(scratch_.path() / "store/t" / commit_path(version));
+  }
+  EXPECT_EQ(table.at_version(10)->files().size(), 10U);
+  EXPECT_EQ(table.at_version(9).error().code, Code::not_found);
+  for (int version = 11; version < 20; ++version) {
+    EXPECT_EQ(table.at_version(version).error().code, Code::not_found) << version;
+  }
+  EXPECT_EQ(table.at_version(20)->files().size(), 20U);
+  EXPECT_EQ(table.at_version(35)->files().size(), 35U);
+}
+
+TEST_F(DeltaLogTest, ABrokenCheckpointOfAVersionThatIsThereIsNoMissingVersion) {
+  auto table = filled(12);
+  std::filesystem::remove(scratch_.path() / "store/t" / commit_path(3));
+  std::filesystem::resize_file(scratch_.path() / "store/t" / checkpoint_path(10), 100);
+  EXPECT_EQ(table.at_version(12).error().code, Code::corrupt);
+}
+
+TEST_F(DeltaLogTest, ACheckpointThatIsGoneIsNoMissingTable) {
+  filled(12);
+  std::filesystem::remove(scratch_.path() / "store/t" / commit_path(3));
+  class Distant final : public FaultyStore {
+   public:
+    using FaultyStore::FaultyStore;
+    Result<std::string> get_range(std::string_view path, std::uint64_t, std::uint64_t) override {
+      return fail(Code::not_found, "get_range {}: there is no such file", path);
+    }
+    std::optional<std::filesystem::path> local_path(std::string_view) const override { return {}; }
+  };
+  Distant distant(lake_.store());
+  EXPECT_EQ(DeltaTable::open(lake_.ports(distant), "t").error().code, Code::corrupt);
+  EXPECT_FALSE(DeltaTable::open_or_create(lake_.ports(distant), "t", numbers_spec()));
 }
 
 TEST_F(DeltaLogTest, CleaningTakesNothingYoungOrWithoutACheckpointBehindIt) {

@@ -18,7 +18,7 @@ namespace tillrace::lake {
 
 enum class Fault { none, refused, answer_lost, killed_before, killed_after };
 
-class FaultyStore final : public Store {
+class FaultyStore : public Store {
  public:
   using Script = std::function<Fault(std::string_view operation, std::string_view path)>;
   explicit FaultyStore(Store& store) : store_(store) {}
