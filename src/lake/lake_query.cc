@@ -67,6 +67,92 @@ std::string limit_sql(std::optional<std::uint64_t> limit) {
 // The user's SQL as a table. DuckDB's own parser sees to it that it is a single query.
 std::string from_query(const std::string& sql) { return "query(" + sql_text(sql) + ")"; }
 
+// DuckDB's functions that make rows and change nothing. Of the others some write files
+// (enable_profiling, enable_logging), some run SQL that nobody has seen (query), and the rest is of
+// no use here.
+constexpr std::string_view kReaders[] = {"duckdb_approx_database_count",
+                                         "duckdb_columns",
+                                         "duckdb_connection_count",
+                                         "duckdb_constraints",
+                                         "duckdb_coordinate_systems",
+                                         "duckdb_databases",
+                                         "duckdb_dependencies",
+                                         "duckdb_extensions",
+                                         "duckdb_external_file_cache",
+                                         "duckdb_functions",
+                                         "duckdb_indexes",
+                                         "duckdb_keywords",
+                                         "duckdb_log_contexts",
+                                         "duckdb_logs",
+                                         "duckdb_logs_parsed",
+                                         "duckdb_memory",
+                                         "duckdb_optimizers",
+                                         "duckdb_prepared_statements",
+                                         "duckdb_profiling_settings",
+                                         "duckdb_schemas",
+                                         "duckdb_secret_types",
+                                         "duckdb_sequences",
+                                         "duckdb_settings",
+                                         "duckdb_table_sample",
+                                         "duckdb_tables",
+                                         "duckdb_temporary_files",
+                                         "duckdb_types",
+                                         "duckdb_variables",
+                                         "duckdb_views",
+                                         "generate_series",
+                                         "glob",
+                                         "histogram",
+                                         "histogram_values",
+                                         "icu_calendar_names",
+                                         "json_each",
+                                         "json_tree",
+                                         "parquet_bloom_probe",
+                                         "parquet_file_metadata",
+                                         "parquet_full_metadata",
+                                         "parquet_kv_metadata",
+                                         "parquet_metadata",
+                                         "parquet_scan",
+                                         "parquet_schema",
+                                         "pg_timezone_names",
+                                         "pragma_collations",
+                                         "pragma_database_size",
+                                         "pragma_metadata_info",
+                                         "pragma_platform",
+                                         "pragma_show",
+                                         "pragma_storage_info",
+                                         "pragma_table_info",
+                                         "pragma_user_agent",
+                                         "pragma_version",
+                                         "query_table",
+                                         "range",
+                                         "read_blob",
+                                         "read_csv",
+                                         "read_csv_auto",
+                                         "read_duckdb",
+                                         "read_json",
+                                         "read_json_auto",
+                                         "read_json_objects",
+                                         "read_json_objects_auto",
+                                         "read_ndjson",
+                                         "read_ndjson_auto",
+                                         "read_ndjson_objects",
+                                         "read_parquet",
+                                         "read_text",
+                                         "repeat",
+                                         "repeat_row",
+                                         "sniff_csv",
+                                         "summary",
+                                         "test_all_types",
+                                         "test_vector_types",
+                                         "unnest"};
+bool only_reads(std::string_view function) {
+  return std::ranges::find(kReaders, function) != std::end(kReaders);
+}
+
+constexpr std::string_view kOneQuery =
+    "one query is taken (SELECT, FROM, WITH, VALUES, DESCRIBE, SHOW or SUMMARIZE); "
+    "nothing can be changed by SQL";
+
 // A column as a text, or null.
 std::string column_sql(const QueryColumn& column, LakeQuery::Texts texts) {
   using Kind = QueryColumn::Kind;
@@ -219,6 +305,7 @@ Result<std::vector<fs::path>> LakeQuery::places_of(const std::string& table,
 }
 
 Result<std::vector<QueryColumn>> LakeQuery::columns(const std::string& sql) {
+  if (auto fine = check_functions(sql); !fine) return fail(fine.error());
   auto rows = ports_.duck.query("SELECT column_name, column_type FROM (DESCRIBE FROM " +
                                 from_query(sql) + ")");
   if (!rows) return with_hint(rows.error());
@@ -232,8 +319,31 @@ Result<std::vector<QueryColumn>> LakeQuery::columns(const std::string& sql) {
   }
 }
 
+// The names are those of the SQL as DuckDB has parsed it, wherever they stand. A name that is made
+// only when the SQL runs needs query(), which is refused itself.
+Status LakeQuery::check_functions(const std::string& sql) {
+  auto rows =
+      ports_.duck.query(fmt::format("SELECT syntax ->> '$.error_message', unnest([NULL] || (syntax "
+                                    "->> '$..function.function_name'))"
+                                    " FROM (SELECT json_serialize_sql({}) AS syntax)",
+                                    sql_text(sql)));
+  if (!rows) return with_hint(rows.error());
+  while (true) {
+    auto more = rows->next();
+    if (!more) return with_hint(more.error());
+    if (!*more) return {};
+    if (!rows->is_null(0)) break;
+    if (rows->is_null(1) || only_reads(lower(rows->text(1)))) continue;
+    return fail(Code::invalid, "the function {} is not taken here", rows->text(1));
+  }
+  // query() knows better what is wrong with it.
+  auto bound = ports_.duck.query("DESCRIBE FROM " + from_query(sql));
+  return bound ? fail(Code::invalid, "{}", kOneQuery) : with_hint(bound.error());
+}
+
 Result<DuckRows> LakeQuery::rows(const std::string& sql, const std::vector<QueryColumn>& columns,
                                  Texts texts, std::optional<std::uint64_t> limit) {
+  if (auto fine = check_functions(sql); !fine) return fail(fine.error());
   std::string list;
   for (const auto& column : columns) list += (list.empty() ? "" : ", ") + column_sql(column, texts);
   auto rows = ports_.duck.query(
@@ -244,6 +354,7 @@ Result<DuckRows> LakeQuery::rows(const std::string& sql, const std::vector<Query
 
 Result<std::uint64_t> LakeQuery::write_parquet(const std::string& sql, const fs::path& file,
                                                std::optional<std::uint64_t> limit) {
+  if (auto fine = check_functions(sql); !fine) return fail(fine.error());
   auto path = real_file(file);
   if (!path) return fail(path.error());
   fs::path draft =
@@ -274,9 +385,7 @@ tl::unexpected<Error> LakeQuery::with_hint(Error error) {
   if (message.starts_with("INTERNAL Error"))
     return fail(Code::invalid, "DuckDB cannot run this SQL: {}", message);
   if (message.find("Expected a single SELECT") != std::string_view::npos)
-    return fail(Code::invalid,
-                "one query is taken (SELECT, FROM, WITH, VALUES, DESCRIBE, SHOW or SUMMARIZE); "
-                "nothing can be changed by SQL");
+    return fail(Code::invalid, "{}", kOneQuery);
   std::size_t begin = message.find(kBefore);
   std::size_t end = message.find(kAfter);
   if (begin == std::string_view::npos || end == std::string_view::npos || end < begin)

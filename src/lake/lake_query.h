@@ -38,9 +38,10 @@ ViewName view_name(std::string_view table);
 // table has to write it. It may be meant as something else.
 bool may_name(std::string_view sql, const ViewName& name);
 
-// The SQL may be one SELECT, VALUES, FROM, WITH, DESCRIBE, SHOW or SUMMARIZE, and nothing else:
-// it is parsed by DuckDB's function query(), which refuses all other statements. So it can change
-// nothing, in the lake or elsewhere. It may read whatever files of this machine its process may.
+// The SQL may be one SELECT, VALUES, FROM, WITH, DESCRIBE, SHOW or SUMMARIZE, and nothing else: it
+// is parsed by DuckDB's function query(), which refuses all other statements, and its table
+// functions have to be of those that are known to read. So it can change nothing, in the lake or
+// elsewhere. It may read whatever files of this machine its process may.
 //
 // Takes its ports' session for itself; for one thread at a time. Errors: invalid, the SQL is wrong;
 // not_found, it names a table that is not there; else as of DuckSession, DeltaTable and FileCache.
@@ -72,6 +73,7 @@ class LakeQuery {
                                       std::optional<std::uint64_t> limit = {});
 
  private:
+  Status check_functions(const std::string& sql);
   Status make_view(const ViewName& name, const std::string& select);
   Result<std::string> select_of(const std::string& table, const Snapshot& snapshot);
   Result<std::vector<std::filesystem::path>> places_of(const std::string& table,

@@ -220,15 +220,26 @@ class Commands:
     def test_sql_can_change_nothing(self):
         before = self.everything()
         target = self.box.path("evil.parquet")
+        victim = Path(self.box.path("victim"))
+        victim.write_text("old")
+        profile = f"enable_profiling(save_location = '{victim}')"
         for sql in (f"copy (select 1) to '{target}'", "delete from plain", "drop view plain",
                     f"select 1; copy (select 1) to '{target}'", "create table x as select 1",
                     f"attach '{target}'", "set threads = 1", "load httpfs",
                     f"explain analyze copy (select 1) to '{target}'",
-                    f"select 1); copy (select 1) to '{target}'; select (1"):
+                    f"select 1); copy (select 1) to '{target}'; select (1",
+                    f"from {profile}", f"select (select count(*) from system.main.{profile})",
+                    f"with x as materialized (from {profile}) from x", f"summarize from {profile}",
+                    f"from enable_logging('QueryLog', storage='file', storage_path='{target}')",
+                    f"from query('from ena' || 'ble_profiling(save_location = ''{victim}'')')",
+                    "from json_execute_serialized_sql(json_serialize_sql("
+                    "'from force_checkpoint()'))"):
             with self.subTest(sql):
                 self.refused(2, "", "query", sql)
                 self.refused(2, "", "lake", "read", "plain", "--sql", sql)
+                self.refused(2, "", "query", sql, "--parquet", self.box.path("out.parquet"))
         self.assertFalse(os.path.exists(target))
+        self.assertEqual(victim.read_text(), "old")
         self.assertEqual(self.everything(), before)
 
     def everything(self):
