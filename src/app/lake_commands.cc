@@ -110,11 +110,11 @@ CellKind cell_of(lake::QueryColumn::Kind kind) {
   return CellKind::text;
 }
 
-Status stream_rows(CommandLake& open, lake::DuckRows& rows, std::size_t columns,
+Status stream_rows(CommandLake& open, LakeQuery& query, lake::DuckRows& rows, std::size_t columns,
                    RowStream& stream) {
   while (true) {
     auto more = rows.next();
-    if (!more) return fail(more.error());
+    if (!more) return fail(query.meant(more.error()));
     if (!*more || open.is_stopped()) return {};
     std::vector<std::optional<std::string>> cells(columns);
     for (std::size_t i = 0; i < columns; ++i)
@@ -133,7 +133,7 @@ Status print_rows(const Context& context, CommandLake& open, LakeQuery& query,
   std::vector<Table::Column> head;
   for (const auto& column : *columns) head.push_back({column.name, cell_of(column.kind)});
   RowStream stream(std::move(head), context.format, print_out);
-  Status all = stream_rows(open, *rows, columns->size(), stream);
+  Status all = stream_rows(open, query, *rows, columns->size(), stream);
   if (!all || open.is_stopped()) return all;
   stream.end();
   if (stream.is_cut())

@@ -7,6 +7,7 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <chrono>
 #include <set>
 #include <system_error>
 
@@ -14,6 +15,7 @@
 #include "base/logging.h"
 #include "lake/delta_inspect.h"
 #include "lake/delta_paths.h"
+#include "lake/delta_properties.h"
 #include "lake/delta_scan.h"
 #include "lake/delta_table.h"
 #include "lake/store_path.h"
@@ -258,6 +260,7 @@ Status LakeQuery::open_all_columns(const std::vector<std::string>& tables) {
 }
 
 Status LakeQuery::open_table(const std::string& table, const Snapshot& snapshot) {
+  only_t_ = true;
   auto select = select_of(table, snapshot);
   if (!select) return fail(select.error(), table);
   ViewName name = view_name(table);
@@ -273,27 +276,35 @@ Status LakeQuery::make_view(const ViewName& name, const std::string& select) {
     made = ports_.duck.run(
         fmt::format("CREATE VIEW {}.{} AS {}", schema, sql_name(name.view), select));
   }
-  if (!made) return fail(made.error(), name.sql());
-  return {};
+  if (made) return {};
+  // This SQL is ours: what is wrong is the files.
+  if (made.error().code == Code::invalid) made.error().code = Code::corrupt;
+  return fail(made.error(), name.sql());
 }
 
 Result<std::string> LakeQuery::select_of(const std::string& table, const Snapshot& snapshot) {
   std::vector<AddFile> files;
   for (const auto& [path, file] : snapshot.files()) files.push_back(file);
-  auto places = places_of(table, files);
+  auto places = places_of(table, snapshot, files);
   if (!places) return fail(places.error());
+  for (const auto& place : *places) places_.push_back(place.string());
   return scan_sql(snapshot, files, *places);
 }
 
 Result<std::vector<fs::path>> LakeQuery::places_of(const std::string& table,
+                                                   const Snapshot& snapshot,
                                                    const std::vector<AddFile>& files) {
   std::vector<fs::path> places;
   std::vector<WantedFile> wanted;
+  std::error_code error;
   for (const auto& file : files) {
     auto path = decode_file_path(file.path);
     if (!path) return fail(path.error());
     std::string stored = table + '/' + *path;
-    if (auto place = ports_.store.local_path(stored))
+    auto place = ports_.store.local_path(stored);
+    if (place && fs::status(*place, error).type() == fs::file_type::not_found)
+      return gone(table, snapshot, *path);
+    if (place)
       places.push_back(std::move(*place));
     else
       wanted.push_back({std::move(stored), static_cast<std::uint64_t>(file.size)});
@@ -301,7 +312,38 @@ Result<std::vector<fs::path>> LakeQuery::places_of(const std::string& table,
   if (wanted.empty()) return places;
   if (cache_ == nullptr)
     return fail(Code::unavailable, "the lake is elsewhere, and there is no cache for its files");
-  return cache_->bring(ports_.store, wanted, progress_);
+  auto brought = cache_->bring(ports_.store, wanted, progress_);
+  if (!brought && brought.error().code == Code::not_found)
+    return gone(table, snapshot, brought.error().message);
+  return brought;
+}
+
+// Vacuum takes files of older versions alone.
+tl::unexpected<Error> LakeQuery::gone(const std::string& table, const Snapshot& snapshot,
+                                      const std::string& file) {
+  auto latest = DeltaTable::open(ports_, table);
+  if (!latest) return fail(latest.error());
+  if (latest->snapshot().version() == snapshot.version())
+    return fail(Code::corrupt, "a data file of the latest version is gone: {}", file);
+  auto properties = parse_properties(latest->snapshot().metadata().configuration);
+  if (!properties) return fail(properties.error());
+  auto kept = std::chrono::duration_cast<std::chrono::hours>(properties->deleted_file_retention);
+  return fail(
+      Code::not_found,
+      "files of version {} are gone; vacuum keeps them {} h after they were replaced, where "
+      "it is not told otherwise",
+      snapshot.version(), kept.count());
+}
+
+Error LakeQuery::meant(Error error) const {
+  if (error.code != Code::invalid) return error;
+  bool is_broken = std::ranges::any_of(places_, [&](const std::string& place) {
+    return error.message.find(place) != std::string::npos;
+  });
+  // Of a page whose head is garbled it says neither the file nor the kind.
+  if (is_broken || (!places_.empty() && error.message.starts_with("Invalid Error: ")))
+    error.code = Code::corrupt;
+  return error;
 }
 
 Result<std::vector<QueryColumn>> LakeQuery::columns(const std::string& sql) {
@@ -348,7 +390,7 @@ Result<DuckRows> LakeQuery::rows(const std::string& sql, const std::vector<Query
   for (const auto& column : columns) list += (list.empty() ? "" : ", ") + column_sql(column, texts);
   auto rows = ports_.duck.query(
       fmt::format("SELECT {} FROM {}{}", list, from_query(sql), limit_sql(limit)));
-  if (!rows) return with_hint(rows.error());
+  if (!rows) return with_hint(meant(rows.error()));
   return rows;
 }
 
@@ -363,9 +405,9 @@ Result<std::uint64_t> LakeQuery::write_parquet(const std::string& sql, const fs:
     auto rows = ports_.duck.query(
         fmt::format("COPY (SELECT * FROM {}{}) TO {} (FORMAT parquet, COMPRESSION zstd)",
                     from_query(sql), limit_sql(limit), sql_text(draft.string())));
-    if (!rows) return with_hint(rows.error());
+    if (!rows) return with_hint(meant(rows.error()));
     auto more = rows->next();
-    if (!more) return fail(more.error());
+    if (!more) return fail(meant(more.error()));
     auto count = static_cast<std::uint64_t>(*more ? rows->integer(0) : 0);
     if (auto done = publish(draft, *path); !done) return fail(done.error());
     return count;
@@ -391,6 +433,10 @@ tl::unexpected<Error> LakeQuery::with_hint(Error error) {
   if (begin == std::string_view::npos || end == std::string_view::npos || end < begin)
     return fail(std::move(error));
   std::string name(message.substr(begin + kBefore.size(), end - begin - kBefore.size()));
+  if (only_t_)
+    return fail(Code::not_found,
+                "there is no table {}: only `t` is open here; `tillrace query` takes all tables",
+                name);
   auto tables = list_tables(ports_.store);
   if (!tables) return fail(std::move(error));
   std::vector<std::string> names;

@@ -44,7 +44,9 @@ bool may_name(std::string_view sql, const ViewName& name);
 // elsewhere. It may read whatever files of this machine its process may.
 //
 // Takes its ports' session for itself; for one thread at a time. Errors: invalid, the SQL is wrong;
-// not_found, it names a table that is not there; else as of DuckSession, DeltaTable and FileCache.
+// not_found, it names a table that is not there, or files of an older version are gone; corrupt, a
+// data file is broken, or one of the latest version is gone; else as of DuckSession, DeltaTable and
+// FileCache.
 class LakeQuery {
  public:
   // `cache`: where files come to from a store that is elsewhere; nullptr on a folder. Both outlive
@@ -67,6 +69,8 @@ class LakeQuery {
   enum class Texts { plain, json };
   Result<DuckRows> rows(const std::string& sql, const std::vector<QueryColumn>& columns,
                         Texts texts, std::optional<std::uint64_t> limit = {});
+  // What an error of such rows' next() means: corrupt, where a data file of the lake is broken.
+  Error meant(Error error) const;
   // Writes the rows as a Parquet file, which is there in whole or not at all and replaces an older
   // one; durable when it returns. Answers their number. invalid: the path is no place for a file.
   Result<std::uint64_t> write_parquet(const std::string& sql, const std::filesystem::path& file,
@@ -77,13 +81,18 @@ class LakeQuery {
   Status make_view(const ViewName& name, const std::string& select);
   Result<std::string> select_of(const std::string& table, const Snapshot& snapshot);
   Result<std::vector<std::filesystem::path>> places_of(const std::string& table,
+                                                       const Snapshot& snapshot,
                                                        const std::vector<AddFile>& files);
+  tl::unexpected<Error> gone(const std::string& table, const Snapshot& snapshot,
+                             const std::string& file);
   Status open_all_columns(const std::vector<std::string>& tables);
   tl::unexpected<Error> with_hint(Error error);
 
   LakePorts ports_;
   FileCache* cache_;
   FileCache::OnProgress progress_;
+  std::vector<std::string> places_;  // of the open tables' data files
+  bool only_t_ = false;              // is open
 };
 
 }  // namespace tillrace::lake

@@ -42,7 +42,7 @@ class LakeQueryTest : public testing::Test {
     std::vector<std::string> out;
     while (true) {
       auto more = rows->next();
-      if (!more) return fail(more.error());
+      if (!more) return fail(query.meant(more.error()));
       if (!*more) return out;
       std::string line;
       for (std::size_t i = 0; i < columns->size(); ++i)
@@ -61,6 +61,16 @@ class LakeQueryTest : public testing::Test {
     auto answer = ask(sql);
     ASSERT_THAT(answer, Succeeds()) << sql;
     EXPECT_EQ(*answer, rows) << sql;
+  }
+  template <class Visit>
+  void each_data_file(const std::string& table, const Visit& visit) {
+    for (const auto& entry : fs::recursive_directory_iterator(scratch_.path() / "store" / table))
+      if (entry.path().filename().string().starts_with("part-")) visit(entry.path());
+  }
+  fs::path a_data_file(const std::string& table) {
+    fs::path found;
+    each_data_file(table, [&](const fs::path& file) { found = file; });
+    return found;
   }
   // All that the lake's folder holds.
   std::vector<std::string> lake_files() {
@@ -274,12 +284,56 @@ TEST_F(LakeQueryTest, AnErrorInTheMiddleOfTheRowsIsSaid) {
   EXPECT_THAT(ask("SELECT CAST(word AS INTEGER) FROM bronze.numbers"), FailsWith(Code::invalid));
 }
 
-TEST_F(LakeQueryTest, AFileThatIsGoneIsSaid) {
+TEST_F(LakeQueryTest, ATableWhoseLatestVersionLacksAFileIsBroken) {
   create("bronze/numbers", "SELECT 1 AS id");
-  ASSERT_TRUE(lake_.store().list("bronze/numbers/part-", [&](const StoredFile& file) {
-    return static_cast<bool>(lake_.store().remove(file.path));
-  }));
-  EXPECT_THAT(ask("FROM bronze.numbers"), FailsWith(Code::unavailable));
+  each_data_file("bronze/numbers", [](const fs::path& file) { fs::remove(file); });
+  auto refused = ask("FROM bronze.numbers");
+  EXPECT_THAT(refused, FailsWith(Code::corrupt));
+  EXPECT_THAT(refused.error().message, HasSubstr("part-"));
+}
+
+TEST_F(LakeQueryTest, AnOlderVersionWhoseFilesAreGoneIsNotThereAnyMore) {
+  auto table = create("numbers", "SELECT 1 AS id");
+  each_data_file("numbers", [](const fs::path& file) { fs::remove(file); });
+  auto replaced = table.replace(*table.write("SELECT 2 AS id, 'w' AS word"));
+  ASSERT_THAT(table.commit(replaced), Succeeds());
+  expect("SELECT id FROM numbers", {"2"});
+  LakeQuery query(lake_.ports());
+  auto refused = query.open_table("numbers", *table.at_version(1));
+  EXPECT_THAT(refused, FailsWith(Code::not_found));
+  EXPECT_THAT(refused.error().message, HasSubstr("version 1 are gone; vacuum keeps them 168 h"));
+}
+
+TEST_F(LakeQueryTest, ABrokenDataFileIsNoErrorOfTheSql) {
+  create("cut", "SELECT 1 AS id");
+  each_data_file("cut", [](const fs::path& file) { fs::resize_file(file, 100); });
+  EXPECT_THAT(ask("FROM cut"), FailsWith(Code::corrupt));
+
+  create("garbled", "SELECT i AS id, 'w' || i AS word FROM range(10000) r(i)");
+  auto whole = read_file(a_data_file("garbled"));
+  for (std::size_t begin : {4U, 2'000U}) {  // the head of the first page, and its rows
+    std::string bytes = *whole;
+    bytes.replace(begin, bytes.size() / 2, bytes.size() / 2, 'x');
+    ASSERT_TRUE(write_file_atomically(a_data_file("garbled"), bytes));
+    EXPECT_THAT(ask("SELECT max(id), max(word) FROM garbled"), FailsWith(Code::corrupt));
+  }
+  Lake fresh(scratch_.path(), ++seed_);
+  LakeQuery query(fresh.ports());
+  ASSERT_THAT(query.open_tables("garbled"), Succeeds());
+  EXPECT_THAT(query.write_parquet("FROM garbled", scratch_.path() / "out.parquet"),
+              FailsWith(Code::corrupt));
+  auto own = scratch_.file("own.parquet", "no Parquet");
+  EXPECT_THAT(ask("FROM '" + own.string() + "'"), FailsWith(Code::invalid)) << "the user's own";
+}
+
+TEST_F(LakeQueryTest, BesidesATableThatIsReadAtAVersionNoneIsOpen) {
+  auto table = create("numbers", "SELECT 1 AS id");
+  create("others", "SELECT 1 AS id");
+  LakeQuery query(lake_.ports());
+  ASSERT_THAT(query.open_table("numbers", table.snapshot()), Succeeds());
+  auto refused = rows_of(query, "FROM t JOIN others USING (id)");
+  EXPECT_THAT(refused, FailsWith(Code::not_found));
+  EXPECT_THAT(refused.error().message, HasSubstr("only `t` is open here"));
 }
 
 TEST_F(LakeQueryTest, ABrokenTableStopsOnlyThoseWhoNameIt) {

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,6 +143,9 @@ class Commands:
         answer = self.tr("lake", "vacuum", "plain", *force)
         self.assertIn("25 files", answer.err)
         self.assertEqual(self.json("lake", "vacuum", "plain", *force), [])
+        shutil.rmtree(self.data / "lake-cache", ignore_errors=True)
+        self.refused(1, ["version 25 are gone", "168 h"], "lake", "read", "plain", "--version",
+                     "25")
         self.assertEqual(self.value("select count(*) from plain"), 100)
 
     def test_checkpoint_writes_one(self):
@@ -207,6 +211,7 @@ class Commands:
             (1, "its latest is 25", "lake", "read", "plain", "--version", "26"),
             (1, "no version as old", "lake", "read", "plain", "--at", "2001-01-01"),
             (1, "did you mean 'plain'?", "query", "from plian"),
+            (1, "only `t` is open", "lake", "read", "plain", "--sql", "from t, evolved"),
             (2, "syntax error", "query", "selec 1"),
             (2, "\"nope\"", "query", "select nope from plain"),
             (2, "one query", "query", "select 1; select 2"),
@@ -303,6 +308,15 @@ class OnAFolder(Commands, unittest.TestCase):
         self.assertIn("broken", answer.err)
         self.assertEqual(self.value("select count(*) from plain"), 100)
         self.refused(4, "broken", "query", "from broken")
+
+    def test_a_broken_data_file_is_not_the_querys_fault(self):
+        for path in (self.data / "lake/plain").glob("part-*"):
+            os.truncate(path, 100)
+        for words in (["query", "select sum(id) from plain"], ["lake", "read", "plain"]):
+            self.refused(4, "plain", *words)
+        for path in (self.data / "lake/plain").glob("part-*"):
+            path.unlink()
+        self.refused(4, "latest version is gone", "query", "from plain")
 
     def test_a_large_table_is_cut_and_says_so(self):
         answer = self.tr("query", "from range(10001)")
