@@ -51,7 +51,8 @@ std::string printable(const std::string& text) {
 std::string_view without_idle_zeros(std::string_view number) {
   constexpr std::size_t kShownDecimals = 2;
   std::size_t point = number.find('.');
-  if (point == std::string_view::npos) return number;
+  if (point == std::string_view::npos || number.find_first_of("eE") != std::string_view::npos)
+    return number;
   while (number.size() > point + 1 + kShownDecimals && number.back() == '0')
     number.remove_suffix(1);
   return number;
@@ -147,8 +148,9 @@ std::string as_list(const Table& table) {
   return out;
 }
 
+// An empty text has quotes, null has none.
 std::string csv_cell(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  if (!text.empty() && text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
   for (char c : text) {
     if (c == '"') out += '"';
@@ -164,10 +166,13 @@ std::string csv_head(const Table& table) {
   return out + "\n";
 }
 
+// A null alone has quotes too: many readers skip a blank line.
 std::string csv_row(const std::vector<std::optional<std::string>>& row) {
   std::string out;
-  for (std::size_t i = 0; i < row.size(); ++i)
-    out += (i == 0 ? "" : ",") + csv_cell(row[i].value_or(""));
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    if (i > 0) out += ",";
+    if (row[i] || row.size() == 1) out += csv_cell(row[i].value_or(""));
+  }
   return out + "\n";
 }
 
@@ -220,7 +225,11 @@ void RowStream::row(std::vector<std::optional<std::string>> cells) {
   constexpr std::size_t kWriteBytes = std::size_t{64} * 1024;
   if (format_ == Format::table) {
     is_cut_ = table_.rows.size() == kMostTableRows;
-    if (!is_cut_) table_.rows.push_back(std::move(cells));
+    if (is_cut_) return;
+    for (std::size_t i = 0; i < cells.size(); ++i)
+      if (cells[i] && table_.columns[i].kind != CellKind::number)
+        cells[i] = shortened(printable(*cells[i]));  // it waits for the end
+    table_.rows.push_back(std::move(cells));
     return;
   }
   if (format_ == Format::csv) {

@@ -25,8 +25,8 @@ struct Table {
 
 // table: aligned, numbers to the right with thousands grouped, a rule under the head; control
 // characters do not reach the terminal. `bar_column`: a column of numbers that is also drawn as
-// bars. csv: RFC 4180. json: an array of objects, or the one object when `single`; numbers keep all
-// their digits.
+// bars. csv: RFC 4180; null is nothing and an empty text "", as is a null that is a row's only
+// cell. json: an array of objects, or the one object when `single`; numbers keep all their digits.
 struct PrintOptions {
   Format format = Format::table;
   bool single = false;

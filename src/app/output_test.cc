@@ -51,6 +51,9 @@ TEST(PrintTable, ZerosBeyondTwoDecimalsAreLeftOutAndOtherDigitsNever) {
                                                         {"0.0010", "0.001"},
                                                         {"1000.5", "1,000.5"},
                                                         {"-5.10", "-5.10"},
+                                                        {"1.5e+20", "1.5e+20"},
+                                                        {"1.500e-10", "1.500e-10"},
+                                                        {"-2.25E100", "-2.25E100"},
                                                         {"100", "100"},
                                                         {"1000000", "1,000,000"}})
     EXPECT_THAT(print(one_cell(CellKind::number, digits), {Format::table, true, {}}),
@@ -174,6 +177,14 @@ TEST(PrintCsv, LeavesNumbersAsTheyAreAndNullsEmpty) {
   EXPECT_EQ(print(sample(), kCsv), "country,net_sales,ok\nEIRE,1234567.5,t\nCôte,-20,f\n,,\n");
 }
 
+TEST(PrintCsv, AnEmptyTextIsNotNullAndNoRowIsABlankLine) {
+  Table table = {{{"a", CellKind::text}, {"b", CellKind::text}},
+                 {{"", std::nullopt}, {std::nullopt, ""}, {std::nullopt, std::nullopt}}};
+  EXPECT_EQ(print(table, kCsv), "a,b\n\"\",\n,\"\"\n,\n");
+  EXPECT_EQ(print(one_cell(CellKind::number, std::nullopt), kCsv), "a\n\"\"\n");
+  EXPECT_EQ(print(one_cell(CellKind::text, ""), kCsv), "a\n\"\"\n");
+}
+
 TEST(PrintCsv, QuotesWhatWouldBreakARow) {
   for (auto [text, cell] :
        std::vector<std::pair<std::string, std::string>>{{"plain", "plain"},
@@ -216,6 +227,16 @@ TEST(RowStream, HoldsNoMoreThanAPieceOfWhatIsLong) {
   stream.end();
   EXPECT_LT(longest, std::size_t{66} * 1024);
   EXPECT_GT(all, 1'000'000U);
+}
+
+TEST(RowStream, ATableHoldsLongTextsShortenedAndSoPrintShowsThem) {
+  std::string control = "\x1b" + std::string(100, 'x');
+  for (const std::string& text : {std::string(300'000, 'x'), control}) {
+    Table table = one_cell(CellKind::text, text);
+    EXPECT_EQ(streamed(table, Format::table), print(table, kTable));
+  }
+  std::string number(60, '1');
+  EXPECT_THAT(streamed(one_cell(CellKind::number, number), Format::table), HasSubstr("111,111\n"));
 }
 
 TEST(RowStream, ATableIsCutAtItsLimitAndSaysSo) {
