@@ -419,7 +419,7 @@ const CLI::App& deepest(const CLI::App& app) {
   return *at;
 }
 
-int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+Exit usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& at = deepest(app);
   std::string message = error.what();
   std::vector<std::string> extras = app.remaining(true);
@@ -427,25 +427,23 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
     message =
         fmt::format("'{}' is not known here{}", extras.front(), nearest_to(extras.front(), at));
   print_err(fmt::format("tillrace: {}\n", message));
-  return static_cast<int>(Exit::usage);
+  return Exit::usage;
 }
 
-int run_parsed(Parsed& parsed) {
+Exit run_parsed(Parsed& parsed) {
   auto loaded = load_config(parsed.inputs);
-  if (!loaded) return static_cast<int>(report(loaded.error()));
+  if (!loaded) return report(loaded.error());
   logging::configure({loaded->config.log_level, loaded->config.log_json});
   Context context{std::move(*loaded),
                   parsed.json  ? Format::json
                   : parsed.csv ? Format::csv
                                : Format::table,
                   parsed.quiet};
-  return static_cast<int>(parsed.run(context));
+  return parsed.run(context);
 }
 
-}  // namespace
-
-int run_cli(const std::vector<std::string>& arguments,
-            const std::vector<std::string>& environment) {
+Exit run_arguments(const std::vector<std::string>& arguments,
+                   const std::vector<std::string>& environment) {
   CLI::App app(
       "Tillrace takes a shop's transactions in over HTTP and makes them, exactly once, rows and "
       "reports in PostgreSQL.",
@@ -466,21 +464,28 @@ int run_cli(const std::vector<std::string>& arguments,
   add_key_commands(app, parsed);
   if (arguments.empty()) {
     print_out(app.help());
-    return static_cast<int>(Exit::usage);
+    return Exit::usage;
   }
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(),
                                        arguments.rend()));  // CLI11 takes them last first
   } catch (const CLI::CallForHelp&) {
     print_out(deepest(app).help());
-    return 0;
+    return Exit::ok;
   } catch (const CLI::CallForVersion&) {
     print_out(fmt::format("tillrace {}\n", kVersion));
-    return 0;
+    return Exit::ok;
   } catch (const CLI::ParseError& error) {
     return usage_error(app, error);
   }
   return run_parsed(parsed);
+}
+
+}  // namespace
+
+int run_cli(const std::vector<std::string>& arguments,
+            const std::vector<std::string>& environment) {
+  return static_cast<int>(close_output(run_arguments(arguments, environment)));
 }
 
 }  // namespace tillrace::app

@@ -1,8 +1,10 @@
 // The command line from within: what is printed where, and the exit code.
 #include "app/cli.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "app/commands.h"
 #include "base/scratch_for_tests.h"
@@ -89,6 +91,21 @@ class CliTest : public testing::Test {
   ScratchFolder folder_;
   std::filesystem::path before_;
 };
+
+TEST_F(CliTest, AFullDiskBehindStandardOutputIsToldAndNoSuccess) {
+  testing::internal::CaptureStderr();
+  int before = ::dup(STDOUT_FILENO);
+  int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ::dup2(full, STDOUT_FILENO);
+  int exit = run_cli({"--version"}, {});
+  ::dup2(before, STDOUT_FILENO);
+  ::close(full);
+  ::close(before);
+  EXPECT_EQ(exit, 3);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "tillrace: cannot write to standard output: No space left on device\n");
+  EXPECT_EQ(run({"--version"}).exit, 0) << "it is told once";
+}
 
 TEST_F(CliTest, HelpOfEveryCommandGoesToStandardOutput) {
   for (const Arguments& command : kCommands) {

@@ -1,9 +1,17 @@
 #include "app/commands.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
+#include <utility>
 
 namespace tillrace::app {
+namespace {
+
+int output_error = 0;  // errno, once stdout took something no more
+
+}  // namespace
 
 Exit exit_of(const Error& error) {
   switch (error.code) {
@@ -24,8 +32,19 @@ Exit report(const Error& error) {
 }
 
 void print_out(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  if (is_output_lost()) return;
+  bool whole = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (!whole || std::fflush(stdout) != 0) output_error = errno;
+}
+
+bool is_output_lost() { return output_error != 0; }
+
+Exit close_output(Exit exit) {
+  int error = std::exchange(output_error, 0);
+  if (error == 0 || error == EPIPE) return exit;
+  Exit failed = report({Code::unavailable, "cannot write to standard output: " +
+                                               std::generic_category().message(error)});
+  return exit == Exit::ok ? failed : exit;
 }
 
 void print_err(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); }

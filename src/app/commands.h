@@ -20,7 +20,13 @@ enum class Exit : int { ok = 0, not_so = 1, usage = 2, dependency = 3, internal 
 Exit exit_of(const Error& error);
 // Prints "tillrace: message" on stderr.
 Exit report(const Error& error);
+// On stdout. Once something could not be written the rest is dropped; long loops look for it. For
+// one thread.
 void print_out(const std::string& text);
+bool is_output_lost();
+// At a command's end: its exit code, or that of a dependency, told on stderr, where stdout took not
+// all of print_out(). A reader who has had enough (`| head`) is no failure.
+Exit close_output(Exit exit);
 void print_err(const std::string& text);
 
 // PATH, for finding PostgreSQL's programs.

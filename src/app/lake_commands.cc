@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <stop_token>
 #include <system_error>
@@ -54,6 +55,7 @@ Status check_there(const Config& config) {
 
 Result<std::unique_ptr<CommandLake>> CommandLake::open(const Config& config) {
   if (auto there = check_there(config); !there) return fail(there.error());
+  std::signal(SIGPIPE, SIG_IGN);  // `| head` must not leave spool folders behind
   auto opened = std::make_unique<CommandLake>();
   auto lake = OpenLake::open(config, "command", opened->clock, opened->random, opened->metrics,
                              opened->stop.token());
@@ -115,11 +117,12 @@ Status stream_rows(CommandLake& open, LakeQuery& query, lake::DuckRows& rows, st
   while (true) {
     auto more = rows.next();
     if (!more) return fail(query.meant(more.error()));
-    if (!*more || open.is_stopped()) return {};
+    if (!*more || open.is_stopped() || is_output_lost()) return {};
     std::vector<std::optional<std::string>> cells(columns);
     for (std::size_t i = 0; i < columns; ++i)
       if (!rows.is_null(i)) cells[i] = rows.text(i);
     stream.row(std::move(cells));
+    if (stream.is_cut()) return {};
   }
 }
 
@@ -321,6 +324,10 @@ Exit run_lake_vacuum(const Context& context, const LakeArguments& arguments) {
                    context.format, print_out);
   for (const auto& file : done->files) stream.row({file});
   stream.end();
+  if (stream.is_cut())
+    print_err(
+        fmt::format("tillrace: these are the first {} of {} files; --csv and --json give all\n",
+                    RowStream::kMostTableRows, done->files.size()));
   if (!context.quiet)
     print_err(fmt::format("{} files, {} bytes{}\n", grouped_digits(text(done->files.size())),
                           grouped_digits(text(done->bytes)),

@@ -73,7 +73,7 @@ template <class Reader>
 Status print_new(Reader& reader, Partition partition, Offset& next, std::int64_t& rest,
                  Format format) {
   EventParser parser{TimeZone{}};
-  while (rest > 0) {
+  while (rest > 0 && !is_output_lost()) {
     log::ReadLimits limits;
     limits.max_records = static_cast<std::size_t>(std::min<std::int64_t>(rest, 1'000));
     auto fetched = reader.read(partition, next, limits);
@@ -112,7 +112,7 @@ Exit follow(Reader& reader, const TailArguments& arguments, Format format) {
       if (Status printed = print_new(reader, partition, (*next)[i], rest, format); !printed)
         return report(printed.error());
     }
-    if (rest <= 0 || signals.wait_for(kLookAgainMs)) return Exit::ok;
+    if (rest <= 0 || is_output_lost() || signals.wait_for(kLookAgainMs)) return Exit::ok;
     if (Status fresh = reader.refresh(); !fresh) return report(fresh.error());
   }
 }

@@ -251,6 +251,29 @@ class Commands:
         return [(table["table"], table["version"], table["files"], table["bytes"])
                 for table in self.json("lake", "ls")]
 
+    def test_output_that_cannot_be_written_ends_a_query_soon(self):
+        for words in (["query", "from range(100000000000)", "--csv"],
+                      ["query", "from range(100000000000)", "--json"], ["lake", "ls"]):
+            with open("/dev/full", "wb") as full:
+                code, err = self.written_to(full, *words)
+            self.assertEqual(code, 3, err)
+            self.assertIn(b"cannot write to standard output", err)
+
+    def test_a_reader_who_has_had_enough_ends_a_query_quietly(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "wb") as closed:
+            code, err = self.written_to(closed, "query", "from range(100000000000)", "--csv")
+        self.assertEqual((code, err), (0, b""))
+        self.assertEqual(list(self.data.glob("lake-spool/*")), [])
+
+    def written_to(self, file, *words):
+        child = self.box.spawn([BINARY, *words, "--data-dir", self.data],
+                               env=program_environment(self.env), stdout=file,
+                               stderr=subprocess.PIPE)
+        _, err = child.communicate(timeout=20)
+        return child.returncode, err
+
     def test_an_interrupted_query_ends_soon_and_leaves_nothing(self):
         child = self.box.spawn([BINARY, "query", LONG, "--data-dir", self.data],
                                env=program_environment(self.env), stdout=subprocess.PIPE,
@@ -322,6 +345,7 @@ class OnAFolder(Commands, unittest.TestCase):
         answer = self.tr("query", "from range(10001)")
         self.assertEqual(len(answer.out.splitlines()), 10_002)
         self.assertIn("first 10000 rows", answer.err)
+        self.tr("query", "from range(100000000000)", timeout_s=20)  # and the rest is not read
         self.assertEqual(len(self.tr("query", "from range(30000)", "--csv").out.splitlines()),
                          30_001)
 
