@@ -2,16 +2,21 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <optional>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "app/log_choice.h"
+#include "base/files.h"
 #include "lake/azure_store.h"
 #include "lake/folder_store.h"
 
@@ -21,6 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 
 using Credential = Result<lake::CredentialOptions>;
+
+constexpr const char* kTempPrefix = "tillrace-";
 
 struct Needed {
   const char* setting;
@@ -63,22 +70,48 @@ Credential workload_identity(const Config::Lake& lake) {
   return options;
 }
 
-// Folders of processes that were killed. A process of another container may look dead from here, so
-// only what nobody has touched for a day goes.
-void remove_dead_spools(const fs::path& folder) {
+// Containers may share a data folder, and have processes of the same number.
+std::string spool_name(const std::string& part, Random& random) {
+  std::array<std::uint8_t, 4> bytes{};
+  random.fill(bytes);
+  return fmt::format("{}-{}-{:02x}", part, ::getpid(), fmt::join(bytes, ""));
+}
+
+// The process of `part-PID-XXXXXXXX`.
+std::optional<pid_t> process_of(std::string_view spool_name) {
+  constexpr std::size_t kSuffix = 9;
+  if (spool_name.size() <= kSuffix) return std::nullopt;
+  std::string_view suffix = spool_name.substr(spool_name.size() - kSuffix);
+  if (suffix[0] != '-' || suffix.find_first_not_of("0123456789abcdef", 1) != suffix.npos)
+    return std::nullopt;
+  spool_name.remove_suffix(kSuffix);
+  pid_t pid = 0;
+  const char* end = spool_name.data() + spool_name.size();
+  auto [at, error] = std::from_chars(spool_name.data() + spool_name.rfind('-') + 1, end, pid);
+  return error == std::errc{} && at == end && pid > 0 ? std::optional(pid) : std::nullopt;
+}
+
+// Folders of processes that were killed, whose names begin with `prefix`. A process of another
+// container may look dead from here, so only what nobody has touched for a day goes.
+void remove_dead_spools(const fs::path& folder, std::string_view prefix) {
   std::error_code ignored;
   auto old = fs::file_time_type::clock::now() - std::chrono::hours(24);
   std::vector<fs::path> dead;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     std::string name = entry.path().filename().string();
-    pid_t pid = 0;
-    const char* digits = name.data() + name.rfind('-') + 1;
-    auto [end, error] = std::from_chars(digits, name.data() + name.size(), pid);
-    bool is_pid = error == std::errc{} && end == name.data() + name.size() && pid > 0;
-    bool is_dead = is_pid && ::kill(pid, 0) != 0 && errno == ESRCH;
+    auto pid = name.starts_with(prefix) ? process_of(name) : std::nullopt;
+    bool is_dead = pid && ::kill(*pid, 0) != 0 && errno == ESRCH;
     if (is_dead && entry.last_write_time(ignored) < old) dead.push_back(entry.path());
   }
   for (const auto& path : dead) fs::remove_all(path, ignored);
+}
+
+// What a command's engine may spill: the server's log, on the same disk, keeps its reserve.
+std::optional<std::uint64_t> spill_limit(const Config& config, const fs::path& spool) {
+  auto free = free_bytes(spool);
+  if (!free) return std::nullopt;
+  std::uint64_t reserve = static_cast<std::uint64_t>(config.http.min_free_disk_mb) << 20;
+  return *free - std::min(*free, reserve);
 }
 
 }  // namespace
@@ -134,11 +167,16 @@ Result<std::unique_ptr<lake::Store>> open_lake_store(const Config& config, Clock
   return std::move(*opened);
 }
 
-fs::path lake_spool(const Config& config, const std::string& part) {
-  std::string name = fmt::format("{}-{}", part, ::getpid());
+Result<fs::path> make_lake_spool(const Config& config, const std::string& part, Random& random) {
+  std::string name = spool_name(part, random);
   std::error_code absent;
-  if (fs::is_directory(config.data_dir, absent)) return config.data_dir / "lake-spool" / name;
-  return fs::temp_directory_path() / ("tillrace-" + name);
+  if (fs::is_directory(config.data_dir, absent)) {
+    fs::path spool = config.data_dir / "lake-spool" / name;
+    if (make_private_folder(spool)) return spool;
+  }
+  fs::path spool = fs::temp_directory_path() / (kTempPrefix + name);
+  if (auto made = make_private_folder(spool); !made) return fail(made.error());
+  return spool;
 }
 
 fs::path lake_cache_folder(const Config& config) {
@@ -166,14 +204,22 @@ Result<std::unique_ptr<OpenLake>> OpenLake::open(const Config& config, const std
                                                  std::stop_token stop) {
   auto store = open_lake_store(config, clock, random, metrics, std::move(stop));
   if (!store) return fail(store.error());
-  fs::path spool = lake_spool(config, part);
-  remove_dead_spools(config.data_dir / "lake-spool");
-  auto duck = lake::Duck::open(lake_engine(config, spool));
-  if (!duck) return fail(duck.error());
-  auto session = lake::DuckSession::open(*duck);
-  if (!session) return fail(session.error());
+  remove_dead_spools(config.data_dir / "lake-spool", "");
+  remove_dead_spools(fs::temp_directory_path(), kTempPrefix);
+  auto spool = make_lake_spool(config, part, random);
+  if (!spool) return fail(spool.error());
+  lake::DuckOptions options = lake_engine(config, *spool);
+  options.most_temp_bytes = spill_limit(config, *spool);
+  auto duck = lake::Duck::open(options);
+  auto session =
+      duck ? lake::DuckSession::open(*duck) : Result<lake::DuckSession>(fail(duck.error()));
+  if (!session) {
+    std::error_code ignored;
+    fs::remove_all(*spool, ignored);
+    return fail(session.error());
+  }
   return std::make_unique<OpenLake>(std::move(*store), std::move(*duck), std::move(*session),
-                                    std::move(spool), clock, random);
+                                    std::move(*spool), clock, random);
 }
 
 OpenLake::OpenLake(std::unique_ptr<lake::Store> store, lake::Duck duck, lake::DuckSession session,

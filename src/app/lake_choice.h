@@ -34,9 +34,11 @@ Result<std::unique_ptr<lake::Store>> open_lake_store(const Config& config, Clock
                                                      Random& random, Metrics& metrics,
                                                      std::stop_token stop = {});
 
-// A folder for the files on their way of one part of one process, such as "sink" or "query". What
-// lies there after a crash is of no use to anybody.
-std::filesystem::path lake_spool(const Config& config, const std::string& part);
+// Makes a folder, which others cannot enter, for the files on their way of one part of one process,
+// such as "command": in the data folder, or in /tmp where there is none, or nothing may be written
+// there. What lies in it after a crash is of no use to anybody.
+Result<std::filesystem::path> make_lake_spool(const Config& config, const std::string& part,
+                                              Random& random);
 
 // With lake.memory_mb. Its own spill goes to the spool folder.
 lake::DuckOptions lake_engine(const Config& config, const std::filesystem::path& spool);

@@ -153,15 +153,52 @@ TEST_F(LakeChoiceTest, EverySecretIsHiddenWhenSettingsAreShown) {
 
 TEST_F(LakeChoiceTest, TheSpoolFolderGoesWithTheLake) {
   std::filesystem::create_directories(config_.data_dir);
-  std::filesystem::path spool = lake_spool(config_, "test");
+  std::filesystem::path spool;
   {
     auto opened = OpenLake::open(config_, "test", clock_, random_, metrics_);
     ASSERT_TRUE(opened) << opened.error().message;
-    auto file = lake::SpoolFile::reserve((*opened)->ports(), ".x");
-    ASSERT_TRUE(file);
+    spool = (*opened)->ports().spool_folder;
+    EXPECT_EQ(spool.parent_path(), config_.data_dir / "lake-spool");
     EXPECT_TRUE(std::filesystem::exists(spool));
   }
   EXPECT_FALSE(std::filesystem::exists(spool));
+}
+
+TEST_F(LakeChoiceTest, ASpoolFolderIsItsCommandsAlone) {
+  for (bool data_folder : {false, true}) {
+    if (data_folder) {
+      ASSERT_TRUE(make_folders(config_.data_dir));
+    }
+    auto one = make_lake_spool(config_, "query", random_);
+    auto other = make_lake_spool(config_, "query", random_);
+    ASSERT_TRUE(one && other);
+    EXPECT_NE(*one, *other) << "in another container the process may have the same number";
+    EXPECT_EQ(one->string().find("data") != std::string::npos, data_folder) << *one;
+    EXPECT_EQ(std::filesystem::status(*one).permissions(), std::filesystem::perms::owner_all);
+    for (const auto& spool : {*one, *other}) std::filesystem::remove_all(spool);
+  }
+}
+
+TEST_F(LakeChoiceTest, WhereNothingCanBeWrittenInTheDataFolderTheSpoolIsElsewhere) {
+  ASSERT_TRUE(make_folders(config_.data_dir));
+  folder_.file("data/lake-spool", "a file");
+  auto opened = OpenLake::open(config_, "test", clock_, random_, metrics_);
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_THAT((*opened)->ports().spool_folder.string(), Not(HasSubstr("data")));
+}
+
+TEST_F(LakeChoiceTest, WhatACommandSpillsLeavesTheLogItsReserve) {
+  config_.http.min_free_disk_mb = 1 << 30;  // more than there is
+  config_.lake.memory_mb = 64;
+  ASSERT_TRUE(make_folders(config_.data_dir));
+  auto opened = OpenLake::open(config_, "test", clock_, random_, metrics_);
+  ASSERT_TRUE(opened) << opened.error().message;
+  Status sorted = (*opened)->ports().duck.run(
+      "CREATE TEMP TABLE sorted AS SELECT md5(i::VARCHAR) AS a, md5((i + 1)::VARCHAR) AS b "
+      "FROM range(2000000) r(i) ORDER BY a");
+  ASSERT_FALSE(sorted);
+  EXPECT_EQ(sorted.error().code, Code::exhausted);
+  EXPECT_THAT(sorted.error().message, HasSubstr("0 bytes used"));
 }
 
 TEST_F(LakeChoiceTest, WithKafkaALakeIsWrittenOnlyWhereTheSettingsSayWhich) {
@@ -175,7 +212,9 @@ TEST_F(LakeChoiceTest, WithKafkaALakeIsWrittenOnlyWhereTheSettingsSayWhich) {
 }
 
 TEST_F(LakeChoiceTest, WithoutADataFolderNoneIsMadeForFilesOnTheirWay) {
-  EXPECT_THAT(lake_spool(config_, "query").string(), Not(HasSubstr("data")));
+  config_.lake.root = folder_.path() / "lake";
+  ASSERT_TRUE(OpenLake::open(config_, "test", clock_, random_, metrics_));
+  EXPECT_FALSE(std::filesystem::exists(config_.data_dir));
 }
 
 TEST_F(LakeChoiceTest, WhatAKilledProcessLeftGoesAfterADayAndNothingElseDoes) {
@@ -183,10 +222,18 @@ TEST_F(LakeChoiceTest, WhatAKilledProcessLeftGoesAfterADayAndNothingElseDoes) {
   pid_t child = ::fork();
   if (child == 0) ::_exit(0);
   ::waitpid(child, nullptr, 0);  // so nobody has this number
-  std::string dead = fmt::format("command-{}", child);
-  std::string living = fmt::format("keeper-{}", ::getpid());
-  for (const std::string& name : {dead, living, std::string("sink"), std::string("keeper-x")})
+  std::string dead = fmt::format("command-{}-0123abcd", child);
+  std::string living = fmt::format("keeper-{}-0123abcd", ::getpid());
+  std::string other = fmt::format("keeper-{}-backup01", child);
+  for (const std::string& name : {dead, living, std::string("sink"), other})
     ASSERT_TRUE(make_folders(spools / name));
+  std::filesystem::path temp = std::filesystem::temp_directory_path();
+  std::filesystem::path strange = temp / ("other-" + dead);
+  for (const auto& path : {temp / ("tillrace-" + dead), strange}) {
+    ASSERT_TRUE(make_folders(path));
+    std::filesystem::last_write_time(
+        path, std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
+  }
   ASSERT_TRUE(OpenLake::open(config_, "test", clock_, random_, metrics_));
   EXPECT_TRUE(std::filesystem::exists(spools / dead)) << "it is young";
   auto day_before = std::filesystem::file_time_type::clock::now() - std::chrono::hours(25);
@@ -194,8 +241,11 @@ TEST_F(LakeChoiceTest, WhatAKilledProcessLeftGoesAfterADayAndNothingElseDoes) {
     std::filesystem::last_write_time(entry.path(), day_before);
   ASSERT_TRUE(OpenLake::open(config_, "test", clock_, random_, metrics_));
   EXPECT_FALSE(std::filesystem::exists(spools / dead));
-  for (const std::string& name : {living, std::string("sink"), std::string("keeper-x")})
+  for (const std::string& name : {living, std::string("sink"), other})
     EXPECT_TRUE(std::filesystem::exists(spools / name)) << name;
+  EXPECT_FALSE(std::filesystem::exists(temp / ("tillrace-" + dead)));
+  EXPECT_TRUE(std::filesystem::exists(strange));
+  std::filesystem::remove_all(strange);
 }
 
 TEST_F(LakeChoiceTest, TheCacheIsWhereItIsSetOrBesideTheDataOrTheUsersOwn) {

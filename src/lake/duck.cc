@@ -145,7 +145,16 @@ Result<Duck> Duck::open(const DuckOptions& options) {
     duckdb_free(message);
     return answer;
   }
-  return Duck(std::move(impl));
+  Duck duck(std::move(impl));
+  if (options.most_temp_bytes) {
+    // In the configuration it is taken, shown, and not heeded (1.5.5).
+    auto session = DuckSession::open(duck);
+    Status set = session ? session->run(fmt::format("SET max_temp_directory_size = '{}B'",
+                                                    *options.most_temp_bytes))
+                         : fail(session.error());
+    if (!set) return fail(set.error());
+  }
+  return duck;
 }
 
 Duck::Duck(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -23,6 +23,7 @@ struct DuckOptions {
   // False: statements without ORDER BY may give and write their rows in any order, on all threads.
   bool keeps_order = true;
   std::filesystem::path temp_folder;  // made when it is first needed; empty: nothing is spilt
+  std::optional<std::uint64_t> most_temp_bytes = {};  // of it; beyond, what runs is exhausted
 };
 
 // One database in memory: its tables, settings and threads. Thread-safe. Must outlive its sessions.

@@ -57,6 +57,25 @@ TEST_F(DuckTest, SaysWhatIsWrong) {
             Code::unavailable);
 }
 
+TEST(DuckSpill, EndsAtItsLimit) {
+  ScratchFolder scratch;
+  for (auto [most, enough] :
+       {std::pair{std::uint64_t{1} << 30, true}, {1 << 20, false}, {0, false}}) {
+    auto duck = Duck::open({.memory_limit_mb = 50,
+                            .threads = 1,
+                            .temp_folder = scratch.path() / std::to_string(most),
+                            .most_temp_bytes = most});
+    ASSERT_TRUE(duck) << duck.error().message;
+    auto session = DuckSession::open(*duck);
+    Status sorted = session->run(
+        "CREATE TEMP TABLE sorted AS "
+        "SELECT md5(i::VARCHAR) AS a, md5((i + 1)::VARCHAR) AS b FROM range(2000000) r(i) ORDER BY "
+        "a");
+    ASSERT_EQ(sorted.has_value(), enough) << most;
+    EXPECT_TRUE(enough || sorted.error().code == Code::exhausted) << most;
+  }
+}
+
 TEST_F(DuckTest, AFailureInTheMiddleOfTheRowsIsTold) {
   EXPECT_EQ(one("SELECT CAST(CAST('x' || range AS BIGINT) AS VARCHAR) FROM range(3)").error().code,
             Code::invalid);
