@@ -350,6 +350,15 @@ class WhileItRuns(InASandbox):
         self.assertEqual([r["key"] for r in shown],
                          [e["InvoiceNo"] for e in self.events[:1200]])
 
+    def test_tail_ends_when_its_output_is_full(self):
+        with open("/dev/full", "wb") as full:
+            tail = self.box.spawn([BINARY, "tail", "ingestion-topic", "--from-beginning",
+                                   "--data-dir", self.up.data], stdout=full,
+                                  stderr=subprocess.PIPE)
+            _, err = tail.communicate(timeout=20)
+        self.assertEqual(tail.returncode, 3)
+        self.assertIn(b"cannot write to standard output", err)
+
     def test_tail_follows(self):
         path = self.box.path("tail.out")
         with open(path, "wb") as out:

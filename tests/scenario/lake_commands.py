@@ -341,6 +341,16 @@ class OnAFolder(Commands, unittest.TestCase):
             path.unlink()
         self.refused(4, "latest version is gone", "query", "from plain")
 
+    def test_a_long_list_of_deleted_files_is_cut_and_says_so(self):
+        old = time.time() - 200 * 3600
+        for number in range(10_001):
+            path = self.data / f"lake/plain/part-{number}.parquet"
+            path.touch()
+            os.utime(path, (old, old))
+        answer = self.tr("lake", "vacuum", "plain", "--dry-run")
+        self.assertEqual(len(answer.out.splitlines()), 10_002)
+        self.assertIn("first 10000 of 10001 files", answer.err)
+
     def test_a_large_table_is_cut_and_says_so(self):
         answer = self.tr("query", "from range(10001)")
         self.assertEqual(len(answer.out.splitlines()), 10_002)
