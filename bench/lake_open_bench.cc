@@ -29,8 +29,8 @@ constexpr int kOpens = 9;
 constexpr double kMostOpenMs = 100;
 constexpr double kMostMemoryMb = 100;
 constexpr int kRowsACommit = 40;
-// Small, so that 10,000 small files make several of it. Of all but the last of its files at least
-// three quarters, and at most one small file more than it.
+// Small, so that 10,000 small files make several of it. All but the last of its files are to lie
+// within two fifths of it.
 constexpr std::uint64_t kTargetBytes = 4ULL * 1024 * 1024;
 
 constexpr const char* kTable = "t";
@@ -181,9 +181,9 @@ bool measure_compaction(const std::filesystem::path& folder, std::int64_t rows) 
               mb(kTargetBytes), static_cast<long long>(compacted.files),
               mb(compacted.smallest_bytes), mb(compacted.largest_bytes));
   return within("smallest: hundredths missing",
-                100 - 100 * mb(compacted.smallest_bytes) / mb(kTargetBytes), 25) &&
+                100 - 100 * mb(compacted.smallest_bytes) / mb(kTargetBytes), 40) &&
          within("largest: hundredths of target",
-                100 * mb(compacted.largest_bytes) / mb(kTargetBytes), 175);
+                100 * mb(compacted.largest_bytes) / mb(kTargetBytes), 140);
 }
 
 }  // namespace

@@ -19,7 +19,13 @@ std::uint64_t bytes_of(const Group& files) {
   return total;
 }
 
-// Small files of one partition, the oldest first, in groups that together have the target's size.
+// Whether `bytes` are nearer to the target as they are than with `more`.
+bool is_nearest(std::uint64_t bytes, std::uint64_t more, std::uint64_t target) {
+  return bytes + more > target && bytes + more - target > target - bytes;
+}
+
+// Small files of one partition, the oldest first, in groups that together have about the target's
+// size: five eighths of it to eleven, as long as a small file is less than three quarters of it.
 std::vector<Group> groups_of(const Snapshot& snapshot, const CompactionOptions& options) {
   std::map<PartitionValues, Group> small;
   std::uint64_t large = options.target_bytes / 100 * options.large_enough_percent;
@@ -39,7 +45,9 @@ std::vector<Group> groups_of(const Snapshot& snapshot, const CompactionOptions& 
       bytes = 0;
     };
     for (auto& file : files) {
-      bytes += static_cast<std::uint64_t>(file.size);
+      auto size = static_cast<std::uint64_t>(file.size);
+      if (is_nearest(bytes, size, options.target_bytes)) close();
+      bytes += size;
       group.push_back(std::move(file));
       if (bytes >= options.target_bytes || group.size() >= options.most_files_at_once) close();
     }

@@ -110,6 +110,19 @@ TEST_F(DeltaHousekeepingTest, CompactionMakesFilesOfAboutTheTarget) {
   EXPECT_EQ(lake_.rows_of(table, "count(*)"), std::vector<std::string>{"24000"});
 }
 
+TEST_F(DeltaHousekeepingTest, CompactionEndsAFileWhereItIsNearestToTheTarget) {
+  auto table = create();
+  for (int i = 0; i < 12; ++i)
+    append(table,
+           "SELECT range AS id, md5(range::VARCHAR) AS word"
+           " FROM range(2000)");
+  auto bytes = static_cast<std::uint64_t>(table.snapshot().files().begin()->second.size);
+  auto report = compact(table, {.target_bytes = bytes * 100 / 45});  // 90 %, or 135 %
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->files_before, 12U);
+  EXPECT_EQ(report->files_after, 6U);
+}
+
 TEST_F(DeltaHousekeepingTest, CompactionTakesSoManyFilesAtOnceAndNoMore) {
   auto table = create();
   for (int i = 0; i < 5; ++i) append(table, "SELECT 1 AS id");
