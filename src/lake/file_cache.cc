@@ -81,19 +81,37 @@ struct Stock {
   std::vector<Idle> idle;   // the least recently used first
 };
 
-Result<Stock> take_stock(const fs::path& folder) {
-  Stock stock;
+Result<std::vector<fs::path>> entries_of(const fs::path& folder) {
+  std::vector<fs::path> entries;
   std::error_code error;
-  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    struct stat file {};
-    if (::lstat(at->path().c_str(), &file) != 0) continue;
-    auto bytes = static_cast<std::uint64_t>(file.st_size);
-    stock.bytes += bytes;
-    if (file.st_nlink == 1) stock.idle.push_back({file.st_mtim, bytes, at->path()});
-  }
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    entries.push_back(at->path());
   if (error) {
     return fail(Code::unavailable, "the cache of files: cannot list {}: {}", folder.string(),
                 error.message());
+  }
+  return entries;
+}
+
+// Whether whose session it is lives no more. Where that cannot be told it lives.
+bool is_dead(const fs::path& session) {
+  int fd = ::open((session / kReserved).c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT || errno == ENOTDIR;
+  bool dead = take_lock(fd, LOCK_EX | LOCK_NB);
+  ::close(fd);
+  return dead;
+}
+
+Result<Stock> take_stock(const fs::path& folder) {
+  auto entries = entries_of(folder);
+  if (!entries) return fail(entries.error());
+  Stock stock;
+  for (auto& path : *entries) {
+    struct stat file {};
+    if (::lstat(path.c_str(), &file) != 0) continue;
+    auto bytes = static_cast<std::uint64_t>(file.st_size);
+    stock.bytes += bytes;
+    if (file.st_nlink == 1) stock.idle.push_back({file.st_mtim, bytes, std::move(path)});
   }
   std::ranges::sort(stock.idle, std::less<Idle>());
   return stock;
@@ -177,8 +195,9 @@ Result<std::unique_ptr<FileCache>> FileCache::open(FileCacheOptions options, Clo
 
 FileCache::FileCache(FileCacheOptions options, const std::string& id)
     : options_(std::move(options)),
-      files_(options_.folder / "files"),
-      sessions_(options_.folder / "sessions"),
+      root_(options_.folder / kFolder),
+      files_(root_ / "files"),
+      sessions_(root_ / "sessions"),
       session_(sessions_ / id) {}
 
 FileCache::~FileCache() {
@@ -189,12 +208,12 @@ FileCache::~FileCache() {
 }
 
 Status FileCache::start() {
-  for (const auto& folder : {files_, sessions_}) {
+  for (const auto& folder : {root_, files_, sessions_}) {
     if (auto made = make_private_folder(folder); !made) return made;
   }
   auto locked = lock();
   if (!locked) return fail(locked.error());
-  remove_dead_sessions();
+  if (auto removed = remove_dead_sessions(); !removed) return removed;
   if (auto made = make_folders(session_); !made) return made;
   fs::path reserved = session_ / kReserved;
   reserved_ = ::open(reserved.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -204,7 +223,7 @@ Status FileCache::start() {
 }
 
 Result<FileCache::Lock> FileCache::lock() const {
-  fs::path path = options_.folder / "lock";
+  fs::path path = root_ / "lock";
   int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return trouble("open", path);
   Lock held(fd);
@@ -213,15 +232,14 @@ Result<FileCache::Lock> FileCache::lock() const {
 }
 
 // Under the lock, since a session that begins is not locked yet.
-void FileCache::remove_dead_sessions() const {
+Status FileCache::remove_dead_sessions() const {
+  auto sessions = entries_of(sessions_);
+  if (!sessions) return fail(sessions.error());
   std::error_code ignored;
-  std::vector<fs::path> dead;
-  for (const auto& entry : fs::directory_iterator(sessions_, ignored)) {
-    int fd = ::open((entry.path() / kReserved).c_str(), O_RDWR | O_CLOEXEC);
-    if (fd < 0 || take_lock(fd, LOCK_EX | LOCK_NB)) dead.push_back(entry.path());
-    if (fd >= 0) ::close(fd);
+  for (const auto& path : *sessions) {
+    if (is_dead(path)) fs::remove_all(path, ignored);
   }
-  for (const auto& path : dead) fs::remove_all(path, ignored);
+  return {};
 }
 
 std::string FileCache::name_of(const WantedFile& file) const {
@@ -275,7 +293,7 @@ bool FileCache::use(const std::string& name, std::uint64_t bytes) const {
 
 Status FileCache::make_room(std::uint64_t bytes) const {
   if (bytes == 0) return {};
-  remove_dead_sessions();
+  if (auto removed = remove_dead_sessions(); !removed) return removed;
   auto stock = take_stock(files_);
   if (!stock) return fail(stock.error());
   auto reserved = reserved_by_others();
@@ -300,17 +318,13 @@ Status FileCache::make_room(std::uint64_t bytes) const {
 }
 
 Result<std::uint64_t> FileCache::reserved_by_others() const {
+  auto sessions = entries_of(sessions_);
+  if (!sessions) return fail(sessions.error());
   std::uint64_t bytes = 0;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(sessions_, error)) {
+  for (const auto& path : *sessions) {
     struct stat file {};
-    if (entry.path() == session_) continue;
-    if (::stat((entry.path() / kReserved).c_str(), &file) != 0) continue;
+    if (path == session_ || ::stat((path / kReserved).c_str(), &file) != 0) continue;
     bytes += static_cast<std::uint64_t>(file.st_size);
-  }
-  if (error) {
-    return fail(Code::unavailable, "the cache of files: cannot list {}: {}", sessions_.string(),
-                error.message());
   }
   return bytes;
 }

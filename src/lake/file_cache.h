@@ -16,8 +16,10 @@
 namespace tillrace::lake {
 
 struct FileCacheOptions {
-  std::filesystem::path folder;  // made where it is absent; what it holds may be deleted any time
-  std::string lake;              // tells the files of one lake from another's: its root
+  // Made where it is absent. Only FileCache::kFolder in it is touched, which may be deleted when
+  // nobody has the cache open.
+  std::filesystem::path folder;
+  std::string lake;  // tells the files of one lake from another's: its root
   std::uint64_t most_bytes = 10ULL << 30;
 };
 
@@ -34,16 +36,20 @@ struct WantedFile {
 // a kill nor a power cut leaves half a one. What a killed process left goes when the next one
 // comes.
 //
-//   <folder>/lock                    held (flock(2)) for each change of what is below, briefly
-//   <folder>/files/NAME              the files; NAME is made of the lake, the path and the length
-//   <folder>/sessions/ID/NAME        links to those that the FileCache named ID has brought
-//   <folder>/sessions/ID/reserved    locked as long as that one lives; as long (a file with a
-//                                    hole) as what it is about to fetch
+//   <folder>/tillrace-cache/
+//     lock                    held (flock(2)) for each change of what is below, briefly
+//     files/NAME              the files; NAME is made of the lake, the path and the length
+//     sessions/ID/NAME        links to those that the FileCache named ID has brought
+//     sessions/ID/reserved    locked as long as that one lives; as long (a file with a hole) as
+//                             what it is about to fetch
 //
 // So `files` and what is reserved are never more than most_bytes together, as this one was told
 // them. For one thread at a time; its own threads "lake-fetch" end before bring() returns.
 class FileCache {
  public:
+  // Below the folder that it is given. All that is in it is the cache's.
+  static constexpr const char* kFolder = "tillrace-cache";
+
   // unavailable: the folder cannot be made or written to. The references outlive the cache.
   static Result<std::unique_ptr<FileCache>> open(FileCacheOptions options, Clock& clock,
                                                  Random& random);
@@ -73,7 +79,7 @@ class FileCache {
 
   Status start();
   Result<Lock> lock() const;
-  void remove_dead_sessions() const;
+  Status remove_dead_sessions() const;
   std::string name_of(const WantedFile& file) const;
   bool use(const std::string& name, std::uint64_t bytes) const;
   Status make_room(std::uint64_t bytes) const;
@@ -83,6 +89,7 @@ class FileCache {
   Status keep(const std::string& name) const;
 
   const FileCacheOptions options_;
+  const std::filesystem::path root_;
   const std::filesystem::path files_;
   const std::filesystem::path sessions_;
   const std::filesystem::path session_;

@@ -89,7 +89,7 @@ class FileCacheTest : public testing::Test {
   // Files beside `reserved` below a folder of the cache.
   std::vector<fs::path> names(const char* folder) const {
     std::vector<fs::path> found;
-    for (const auto& entry : fs::recursive_directory_iterator(folder_ / folder)) {
+    for (const auto& entry : fs::recursive_directory_iterator(own_ / folder)) {
       if (entry.is_regular_file() && entry.path().filename() != "reserved")
         found.push_back(entry.path());
     }
@@ -102,11 +102,12 @@ class FileCacheTest : public testing::Test {
   }
   std::size_t sessions() const {
     return static_cast<std::size_t>(
-        std::distance(fs::directory_iterator(folder_ / "sessions"), fs::directory_iterator()));
+        std::distance(fs::directory_iterator(own_ / "sessions"), fs::directory_iterator()));
   }
 
   ScratchFolder scratch_{ScratchFolder::On::in_memory};
   fs::path folder_ = scratch_.path() / "cache";
+  fs::path own_ = folder_ / FileCache::kFolder;
   SystemClock clock_;
   SystemRandom random_;
   DistantStore store_;
@@ -255,11 +256,35 @@ TEST_F(FileCacheTest, TheSamePathInAnotherLakeIsAnotherFile) {
   EXPECT_EQ(store_.fetches, 2);
 }
 
+TEST_F(FileCacheTest, WhatElseIsInTheFolderStays) {
+  std::vector<fs::path> others;
+  for (const char* name : {"sessions/mine/a", "sessions/b", "files/c", "lock"}) {
+    others.push_back(folder_ / name);
+    fs::create_directories(others.back().parent_path());
+    ASSERT_TRUE(write_file_atomically(others.back(), std::string(900, 'x')));
+  }
+  expect_brought(*open(), {add("a", 600)});
+  expect_brought(*open(), {add("b", 600)});
+  for (const auto& path : others) EXPECT_EQ(read_file(path).value_or("").size(), 900U) << path;
+}
+
+TEST_F(FileCacheTest, ASessionThatCannotBeLookedAtIsNotTakenForDead) {
+  open();
+  fs::path other = own_ / "sessions/other";
+  ASSERT_TRUE(fs::create_directory(other));
+  fs::create_symlink("reserved", other / "reserved");  // to itself: ELOOP
+  expect_brought(*open(), {add("a", 10)});
+  EXPECT_TRUE(fs::exists(other));
+  fs::remove(other / "reserved");
+  open();
+  EXPECT_FALSE(fs::exists(other));
+}
+
 TEST_F(FileCacheTest, NobodyElseMayLookIn) {
   expect_brought(*open(), {add("a", 10)});
   for (const char* name : {"files", "sessions"}) {
     struct stat folder {};
-    ASSERT_EQ(::stat((folder_ / name).c_str(), &folder), 0);
+    ASSERT_EQ(::stat((own_ / name).c_str(), &folder), 0);
     EXPECT_EQ(folder.st_mode & 0777U, 0700U);
   }
 }

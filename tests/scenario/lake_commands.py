@@ -284,7 +284,7 @@ class Commands:
         self.assertEqual((child.returncode, out), (3, b""), err)
         self.assertIn(b"interrupted", err)
         self.assertEqual(list(self.data.glob("lake-spool/*")), [])
-        self.assertEqual(list(self.data.glob("lake-cache/sessions/*")), [])
+        self.assertEqual(list(self.data.glob("lake-cache/tillrace-cache/sessions/*")), [])
 
 
 class OnAFolder(Commands, unittest.TestCase):
@@ -367,7 +367,7 @@ class OnAzurite(Commands, unittest.TestCase):
         return self.azurite.settings()
 
     def cached(self):
-        return list((self.data / "lake-cache/files").glob("*"))
+        return list((self.data / "lake-cache/tillrace-cache/files").glob("*"))
 
     def test_files_are_fetched_once_and_only_those_of_named_tables(self):
         self.assertEqual(self.value("select count(*) from plain"), 100)
@@ -375,7 +375,7 @@ class OnAzurite(Commands, unittest.TestCase):
         before = {path: path.stat().st_ino for path in self.cached()}
         self.assertEqual(self.value("select sum(id) from plain"), 4950)
         self.assertEqual({path: path.stat().st_ino for path in self.cached()}, before)
-        self.assertEqual(list(self.data.glob("lake-cache/sessions/*")), [])
+        self.assertEqual(list(self.data.glob("lake-cache/tillrace-cache/sessions/*")), [])
 
     def test_the_cache_keeps_its_limit(self):
         self.env["TILLRACE_LAKE__CACHE_GB"] = "0.001"
