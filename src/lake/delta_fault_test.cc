@@ -30,6 +30,16 @@ class DeltaFaultTest : public testing::Test {
       return hit ? fault : Fault::none;
     });
   }
+  // It happens, and neither its answer nor any look at it comes through.
+  void commit_without_an_answer(DeltaTable& table, Transaction& transaction) {
+    store_.play([](std::string_view operation, std::string_view path) {
+      if (!path.ends_with(".json")) return Fault::none;
+      if (operation == "put_if_absent") return Fault::answer_lost;
+      return operation == "get" ? Fault::refused : Fault::none;
+    });
+    ASSERT_EQ(table.commit(transaction).error().code, Code::unavailable);
+    store_.play({});
+  }
   Transaction one_row(const DeltaTable& table, int id) {
     auto files = table.write("SELECT " + std::to_string(id) + " AS id");
     EXPECT_TRUE(files);
@@ -106,14 +116,7 @@ TEST_F(DeltaFaultTest, WhatNeverGetsAnAnswerMayHaveHappened) {
 TEST_F(DeltaFaultTest, TheSameTransactionAgainIsLookedForFirst) {
   auto table = create();
   auto transaction = one_row(table, 1);
-  // The commit happens, and neither its answer nor any look at it comes through.
-  store_.play([](std::string_view operation, std::string_view path) {
-    if (!path.ends_with(".json")) return Fault::none;
-    if (operation == "put_if_absent") return Fault::answer_lost;
-    return operation == "get" ? Fault::refused : Fault::none;
-  });
-  ASSERT_EQ(table.commit(transaction).error().code, Code::unavailable);
-  store_.play({});
+  commit_without_an_answer(table, transaction);
   auto other = open();
   append(other, "SELECT 2 AS id");
   EXPECT_EQ(table.commit(transaction).value(), 1);
@@ -130,6 +133,31 @@ TEST_F(DeltaFaultTest, TheSameTransactionAgainIsDoneWhenItIsNowhere) {
   EXPECT_EQ(table.commit(transaction).value(), 1);
   EXPECT_EQ(table.commit(transaction).value(), 1);
   EXPECT_THAT(lake_.rows_of(open(), "id"), ElementsAre("1"));
+}
+
+TEST_F(DeltaFaultTest, ATryThatTheLogNoLongerTellsOfMayHaveHappened) {
+  auto table = create();
+  auto transaction = one_row(table, 1);
+  commit_without_an_answer(table, transaction);
+  auto other = open();
+  for (int i = 2; i <= 10; ++i) append(other, "SELECT 2 AS id");  // the tenth makes a checkpoint
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(lake_.store().remove("t/" + commit_path(i)));
+  auto again = table.commit(transaction);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Code::unavailable) << again.error().message;
+  EXPECT_THAT(again.error().message, testing::HasSubstr("version 1"));
+  EXPECT_EQ(open().snapshot().version(), 10);
+}
+
+TEST_F(DeltaFaultTest, ATryInATableThatCannotBeReadAnyMoreMayHaveHappened) {
+  auto table = create();
+  auto transaction = one_row(table, 1);
+  commit_without_an_answer(table, transaction);
+  ASSERT_TRUE(lake_.store().put_if_absent(
+      "t/" + commit_path(2),
+      R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["other"],)"
+      R"("writerFeatures":["other"]}})"));
+  EXPECT_EQ(table.commit(transaction).error().code, Code::unavailable);
 }
 
 TEST_F(DeltaFaultTest, ANewTransactionAfterALostOneSeesTheMoveOfItsMark) {

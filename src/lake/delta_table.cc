@@ -225,7 +225,10 @@ Result<std::int64_t> DeltaTable::commit(Transaction& transaction) {
     if (!placed) return fail(placed.error());
     if (*placed == Placed::ours) {
       bool sure = !is_old();
-      if (auto taken = take_own(text, version); !taken) return fail(taken.error());
+      if (auto taken = take_own(text, version); !taken) {
+        return fail(Code::corrupt, "version {} of {} is committed, and cannot be read: {}", version,
+                    path(), taken.error().message);
+      }
       auto done = finish(transaction, version, sure);
       if (done) known_ = begin;
       return done;
@@ -354,13 +357,25 @@ Status DeltaTable::step_over_others(const Transaction& transaction) {
   return conflict;
 }
 
-// Looks through the versions that a transaction with an unknown fate may have become.
+// Looks through the versions that a transaction with an unknown fate may have become. Whatever
+// keeps that from being told, it stays unknown: none of the codes that say that nothing was done.
 Result<std::optional<std::int64_t>> DeltaTable::find_earlier_try(const Transaction& transaction) {
-  if (auto refreshed = refresh(); !refreshed) return fail(refreshed.error());
+  auto unknown = [this](const Error& why) {
+    return fail(why.code == Code::corrupt ? Code::corrupt : Code::unavailable,
+                "whether an earlier try at {} was committed is not known: {}", path(), why.message);
+  };
+  if (auto refreshed = refresh(); !refreshed) return unknown(refreshed.error());
+  std::optional<std::int64_t> forgotten;
   for (auto version = *transaction.first_tried_version; version <= snapshot_.version(); ++version) {
     auto found = whose(version, transaction.id);
-    if (!found) return fail(found.error());
+    if (!found) return unknown(found.error());
     if (*found == Placed::ours) return version;
+    if (!*found && !forgotten) forgotten = version;
+  }
+  if (forgotten) {
+    return unknown(
+        {Code::unavailable,
+         fmt::format("version {}, which it may be, is no longer in the log", *forgotten)});
   }
   return std::nullopt;
 }
@@ -371,7 +386,12 @@ Status DeltaTable::take_own(const std::string& text, std::int64_t version) {
   return snapshot_.apply(std::move(*actions), version);
 }
 
-Status DeltaTable::checkpoint() { return write_checkpoint(ports_, log_, snapshot_); }
+Status DeltaTable::check_upkeep() const { return check_transaction({}, snapshot_); }
+
+Status DeltaTable::checkpoint() {
+  if (auto may = check_upkeep(); !may) return may;
+  return write_checkpoint(ports_, log_, snapshot_);
+}
 
 void DeltaTable::keep_house() {
   auto properties = parse_properties(snapshot_.metadata().configuration);

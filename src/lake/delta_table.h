@@ -75,14 +75,20 @@ class DeltaTable {
   //   invalid      see check_transaction(); nothing was done
   //   unavailable  it may have happened. Call again with the same transaction, now or after
   //   refresh():
-  //                it is looked for by its id, and tried again only if it is nowhere
+  //                it is looked for by its id, and tried again only if it is nowhere. Where the log
+  //                no longer tells, the answer stays unavailable
+  //   corrupt      it may have happened, too
   // Every 10 versions (delta.checkpointInterval) it also writes a checkpoint and cleans the log;
   // when that fails the log says so, and the commit stands. A table that was not looked at for
   // kLongestTrust, or half of its delta.logRetentionDuration, is looked at first, and afterwards:
   // the log may have been cleaned of the very version that was to be made.
   Result<std::int64_t> commit(Transaction& transaction);
   static constexpr std::chrono::minutes kLongestTrust{5};
-  // A checkpoint of the snapshot, now.
+  // Whether the table, as of the snapshot, may be compacted, vacuumed and given checkpoints.
+  // invalid: what its protocol has beyond the profile would be lost, or a property of it makes no
+  // sense.
+  Status check_upkeep() const;
+  // A checkpoint of the snapshot, now. invalid as above.
   Status checkpoint();
 
  private:
