@@ -7,6 +7,7 @@
 
 #include "lake/delta_compaction.h"
 #include "lake/delta_for_tests.h"
+#include "lake/delta_paths.h"
 #include "lake/delta_vacuum.h"
 #include "lake/faulty_store_for_tests.h"
 
@@ -17,13 +18,14 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
-constexpr VacuumOptions kAtOnce{.retention = std::chrono::milliseconds(0), .force = true};
+const VacuumOptions kAtOnce{.retention = std::chrono::milliseconds(0), .force = true};
 
 class DeltaHousekeepingTest : public testing::Test {
  protected:
-  DeltaTable create(std::vector<std::string> partition_columns = {}) {
+  DeltaTable create(std::vector<std::string> partition_columns = {}, Properties properties = {}) {
     auto spec = numbers_spec();
     spec.partition_columns = std::move(partition_columns);
+    spec.properties = std::move(properties);
     auto table = DeltaTable::create(lake_.ports(), "t", spec);
     EXPECT_TRUE(table) << table.error().message;
     return std::move(*table);
@@ -38,6 +40,26 @@ class DeltaHousekeepingTest : public testing::Test {
     return files;
   }
   void put(const std::string& path) { ASSERT_TRUE(lake_.store().put(path, "x")); }
+  // One that a Spark with row tracking has raised, say.
+  void raise_protocol(std::int64_t version) {
+    ASSERT_TRUE(lake_.store().put_if_absent(
+        "t/" + commit_path(version),
+        R"({"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["other"]}})"));
+  }
+  // Two files in each of the partitions a and b.
+  DeltaTable with_two_partitions() {
+    auto table = create({"word"});
+    for (int i = 0; i < 4; ++i)
+      append(table, fmt::format("SELECT {} AS id, '{}' AS word", i, i % 2 == 0 ? "a" : "b"));
+    return table;
+  }
+  std::vector<std::string> data_files_of(const std::string& partition) {
+    auto files = data_files();
+    std::erase_if(files, [&](const auto& path) {
+      return path.find("word=" + partition + "/") == std::string::npos;
+    });
+    return files;
+  }
   void age(const std::string& path, int days) {
     auto seconds = lake_.clock().now().value / 1'000'000 - days * 86'400L;
     timespec times[2] = {{seconds, 0}, {seconds, 0}};
@@ -123,6 +145,28 @@ TEST_F(DeltaHousekeepingTest, CompactionEndsAFileWhereItIsNearestToTheTarget) {
   EXPECT_EQ(report->files_after, 6U);
 }
 
+TEST_F(DeltaHousekeepingTest, AHalfGrownFileIsNotRewrittenForLittle) {
+  const CompactionOptions kThrifty{.least_growth_percent = 50};
+  auto table = create();
+  append(table, "SELECT range AS id, md5(range::VARCHAR) AS word FROM range(5000)");
+  auto grown = table.snapshot().files().begin()->first;
+  append(table, "SELECT 1 AS id");
+  EXPECT_EQ(compact(table, kThrifty)->files_before, 0U);
+  append(table, "SELECT 2 AS id");
+  EXPECT_EQ(compact(table, kThrifty)->files_before, 2U) << "the small ones are made one";
+  EXPECT_TRUE(table.snapshot().files().contains(grown));
+  append(table, "SELECT range AS id, md5(range::VARCHAR) AS word FROM range(3000)");
+  EXPECT_EQ(compact(table, kThrifty)->files_before, 3U) << "by then it is worth it";
+  EXPECT_EQ(lake_.rows_of(table, "count(*)"), std::vector<std::string>{"8002"});
+}
+
+TEST_F(DeltaHousekeepingTest, AHalfGrownFileIsRewrittenForLittleWhereThatIsAskedFor) {
+  auto table = create();
+  append(table, "SELECT range AS id, md5(range::VARCHAR) AS word FROM range(5000)");
+  append(table, "SELECT 1 AS id");
+  EXPECT_EQ(compact(table, {})->files_before, 2U);
+}
+
 TEST_F(DeltaHousekeepingTest, CompactionTakesSoManyFilesAtOnceAndNoMore) {
   auto table = create();
   for (int i = 0; i < 5; ++i) append(table, "SELECT 1 AS id");
@@ -150,6 +194,79 @@ TEST_F(DeltaHousekeepingTest, CompactionGivesUpAGroupThatOthersTookAndLeavesNoth
   EXPECT_EQ(report->conflicts, 1U);
   EXPECT_THAT(lake_.rows_of(*table), IsEmpty());
   EXPECT_EQ(data_files().size(), 2U);
+}
+
+TEST_F(DeltaHousekeepingTest, CompactionLeavesItsFileWhereTheCommitMayStand) {
+  FaultyStore store(lake_.store());
+  auto other = create();
+  append(other, "SELECT 1 AS id");
+  append(other, "SELECT 2 AS id");
+  auto table = DeltaTable::open(lake_.ports(store), "t");
+  ASSERT_TRUE(table);
+  store.play([&](std::string_view operation, std::string_view path) {
+    if (operation == "put_if_absent") return Fault::answer_lost;
+    if (operation == "get" && path == "t/" + commit_path(3)) {
+      EXPECT_TRUE(lake_.store().put(path, "{"));
+    }
+    return Fault::none;
+  });
+  auto report = compact(*table, {});
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Code::corrupt);
+  EXPECT_EQ(data_files().size(), 3U);
+}
+
+TEST_F(DeltaHousekeepingTest, CompactionGoesOnWhereAFileOfOneGroupIsBroken) {
+  auto table = with_two_partitions();
+  put(data_files_of("a")[0]);
+  CompactionReport report;
+  EXPECT_FALSE(compact(table, {}, report));
+  EXPECT_EQ(table.snapshot().files().size(), 3U) << "b is compacted";
+  EXPECT_EQ(report.files_before, 2U) << "and it is told";
+}
+
+TEST_F(DeltaHousekeepingTest, CompactionGoesOnWhereAFileOfOneGroupIsGone) {
+  auto table = with_two_partitions();
+  auto gone = data_files_of("a")[0];
+  ASSERT_TRUE(lake_.store().remove(gone));
+  auto report = compact(table, {});
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Code::corrupt);
+  EXPECT_THAT(report.error().message, testing::HasSubstr(gone));
+  EXPECT_EQ(table.snapshot().files().size(), 3U) << "b is compacted";
+}
+
+TEST_F(DeltaHousekeepingTest, CompactionEndsWhereTheStoreIsAway) {
+  FaultyStore store(lake_.store());
+  with_two_partitions();
+  auto table = DeltaTable::open(lake_.ports(store), "t");
+  ASSERT_TRUE(table);
+  int tries = 0;
+  store.play([&](std::string_view operation, std::string_view) {
+    if (operation != "put_file") return Fault::none;
+    ++tries;
+    return Fault::refused;
+  });
+  EXPECT_EQ(compact(*table, {}).error().code, Code::unavailable);
+  EXPECT_EQ(tries, 1);
+}
+
+TEST_F(DeltaHousekeepingTest, ATableOfNewerWritersIsRefusedBeforeAnythingIsDone) {
+  FaultyStore store(lake_.store());
+  auto first = create();
+  append(first, "SELECT 1 AS id");
+  append(first, "SELECT 2 AS id");
+  raise_protocol(3);
+  auto table = DeltaTable::open(lake_.ports(store), "t");
+  ASSERT_TRUE(table);
+  std::vector<std::string> written;
+  store.play([&](std::string_view operation, std::string_view path) {
+    if (operation.starts_with("put")) written.emplace_back(path);
+    return Fault::none;
+  });
+  EXPECT_EQ(compact(*table, {}).error().code, Code::invalid);
+  EXPECT_EQ(table->checkpoint().error().code, Code::invalid);
+  EXPECT_THAT(written, IsEmpty());
 }
 
 TEST_F(DeltaHousekeepingTest, CompactionTakesInColumnsThatCameLater) {
