@@ -18,7 +18,7 @@
 namespace tillrace::lake {
 namespace {
 
-constexpr VacuumOptions kAtOnce{.retention = std::chrono::milliseconds(0), .force = true};
+const VacuumOptions kAtOnce{.retention = std::chrono::milliseconds(0), .force = true};
 constexpr int kAppends = 2;
 
 bool writes(std::string_view operation) { return operation != "get" && operation != "list"; }

@@ -289,6 +289,29 @@ TEST_F(DeltaHousekeepingTest, VacuumRefusesLessThanAWeekUnlessForced) {
   EXPECT_TRUE(vacuum(table, {.retention = std::chrono::hours(167), .force = true}));
 }
 
+TEST_F(DeltaHousekeepingTest, VacuumRefusesLessThanTheTablesOwnRetentionUnlessForced) {
+  auto table = create({}, {{"delta.deletedFileRetentionDuration", "interval 30 days"}});
+  EXPECT_EQ(vacuum(table, {.retention = std::chrono::hours(719)}).error().code, Code::invalid);
+  EXPECT_TRUE(vacuum(table, {.retention = std::chrono::hours(720)}));
+  EXPECT_TRUE(vacuum(table, {.retention = std::chrono::hours(719), .force = true}));
+}
+
+TEST_F(DeltaHousekeepingTest, VacuumKeepsAsLongAsTheTableOrTheCallerSaysWhicheverIsLonger) {
+  auto table = create({}, {{"delta.deletedFileRetentionDuration", "interval 10 days"}});
+  for (int days : {9, 11, 13}) {
+    auto path = fmt::format("t/{:02}.parquet", days);
+    put(path);
+    age(path, days);
+  }
+  auto would_go = [&](int least_days) {
+    auto report = vacuum(table, {.least = std::chrono::hours(24 * least_days), .dry_run = true});
+    EXPECT_TRUE(report) << report.error().message;
+    return report ? report->files : std::vector<std::string>{};
+  };
+  EXPECT_THAT(would_go(7), ElementsAre("11.parquet", "13.parquet"));
+  EXPECT_THAT(would_go(12), ElementsAre("13.parquet"));
+}
+
 TEST_F(DeltaHousekeepingTest, VacuumDeletesWhatIsOldAndNeededNoMore) {
   auto table = create();
   append(table, "SELECT 1 AS id");
@@ -313,6 +336,41 @@ TEST_F(DeltaHousekeepingTest, VacuumKeepsWhatWasRemovedLately) {
   ASSERT_TRUE(report);
   EXPECT_THAT(report->files, IsEmpty());
   EXPECT_EQ(data_files(), files);
+}
+
+TEST_F(DeltaHousekeepingTest, VacuumKeepsWhatWasRemovedLatelyThoughCheckpointsHaveForgottenIt) {
+  auto table = create({}, {{"delta.deletedFileRetentionDuration", "interval 1 millisecond"}});
+  append(table, "SELECT 1 AS id");
+  auto files = data_files();
+  auto replacement = table.replace({});
+  ASSERT_TRUE(table.commit(replacement));
+  lake_.clock().sleep_for(std::chrono::milliseconds(5));
+  ASSERT_TRUE(table.checkpoint());
+  auto again = DeltaTable::open(lake_.ports(), "t");
+  ASSERT_TRUE(again);
+  ASSERT_THAT(again->snapshot().tombstones(), IsEmpty());
+  age(files[0], 30);
+  auto report = vacuum(*again, {.retention = std::chrono::hours(168)});
+  ASSERT_TRUE(report);
+  EXPECT_THAT(report->files, IsEmpty());
+  EXPECT_EQ(data_files(), files);
+  age("t/" + commit_path(2), 8);  // that is when it was removed
+  EXPECT_EQ(vacuum(*again, {.retention = std::chrono::hours(168)})->files.size(), 1U);
+}
+
+TEST_F(DeltaHousekeepingTest, VacuumLetsATableInItsFolderAlone) {
+  auto table = create();
+  auto spec = numbers_spec();
+  auto inner = DeltaTable::create(lake_.ports(), "t/a/archive", spec);
+  ASSERT_TRUE(inner);
+  append(*inner, "SELECT 1 AS id");
+  for (auto path : {"t/a/archive/x.parquet", "t/a/archive/word=1/x.parquet"}) put(path);
+  for (auto path : {"t/a/x.parquet", "t/a/archived.parquet", "t/x.parquet"}) put(path);
+  auto report = vacuum(table, kAtOnce);
+  ASSERT_TRUE(report);
+  EXPECT_THAT(report->files,
+              UnorderedElementsAre("a/x.parquet", "a/archived.parquet", "x.parquet"));
+  EXPECT_THAT(lake_.rows_of(*inner, "id"), ElementsAre("1"));
 }
 
 TEST_F(DeltaHousekeepingTest, VacuumKeepsYoungFilesThatNobodyRefersTo) {
@@ -363,12 +421,72 @@ TEST_F(DeltaHousekeepingTest, VacuumSparesWhatIsCommittedWhileItLooks) {
   EXPECT_THAT(lake_.rows_of(*table, "id"), ElementsAre("1"));
 }
 
+TEST_F(DeltaHousekeepingTest, AStopEndsAVacuumBeforeTheNextFile) {
+  FaultyStore store(lake_.store());
+  create();
+  for (auto path : {"t/a.parquet", "t/b.parquet", "t/c.parquet"}) put(path);
+  auto table = DeltaTable::open(lake_.ports(store), "t");
+  ASSERT_TRUE(table);
+  std::stop_source stop;
+  store.play([&](std::string_view operation, std::string_view path) {
+    if (operation == "remove" && path == "t/a.parquet") stop.request_stop();
+    return Fault::none;
+  });
+  auto options = kAtOnce;
+  options.stop = stop.get_token();
+  EXPECT_THAT(vacuum(*table, options)->files, ElementsAre("a.parquet"));
+  EXPECT_THAT(data_files(), ElementsAre("t/b.parquet", "t/c.parquet"));
+}
+
+TEST_F(DeltaHousekeepingTest, AStopWhileAVacuumLooksDeletesNothing) {
+  FaultyStore store(lake_.store());
+  create();
+  put("t/a.parquet");
+  auto table = DeltaTable::open(lake_.ports(store), "t");
+  ASSERT_TRUE(table);
+  std::stop_source stop;
+  store.play([&](std::string_view operation, std::string_view path) {
+    if (operation == "list" && path == "t/") stop.request_stop();
+    return Fault::none;
+  });
+  auto options = kAtOnce;
+  options.stop = stop.get_token();
+  EXPECT_THAT(vacuum(*table, options)->files, IsEmpty());
+  EXPECT_EQ(data_files().size(), 1U);
+}
+
+TEST_F(DeltaHousekeepingTest, WhatIsGoneIsToldThoughTheStoreIsAwayThen) {
+  FaultyStore store(lake_.store());
+  create();
+  for (auto path : {"t/a.parquet", "t/b.parquet"}) put(path);
+  auto table = DeltaTable::open(lake_.ports(store), "t");
+  ASSERT_TRUE(table);
+  store.play([](std::string_view operation, std::string_view path) {
+    return operation == "remove" && path == "t/b.parquet" ? Fault::refused : Fault::none;
+  });
+  VacuumReport report;
+  EXPECT_EQ(vacuum(*table, kAtOnce, report).error().code, Code::unavailable);
+  EXPECT_THAT(report.files, ElementsAre("a.parquet"));
+}
+
+TEST_F(DeltaHousekeepingTest, AClockThatIsAheadMakesNoFileOld) {
+  create();
+  put("t/young.parquet");
+  put("t/old.parquet");
+  age("t/old.parquet", 8);
+  FakeClock ahead(UtcMicros{lake_.clock().now().value + 30 * 86'400'000'000});
+  auto ports = lake_.ports();
+  auto table =
+      DeltaTable::open({ports.store, ports.duck, ahead, ports.random, ports.spool_folder}, "t");
+  ASSERT_TRUE(table);
+  EXPECT_THAT(vacuum(*table, {})->files, ElementsAre("old.parquet"));
+  EXPECT_THAT(data_files(), ElementsAre("t/young.parquet"));
+}
+
 TEST_F(DeltaHousekeepingTest, VacuumRefusesTablesOfNewerWriters) {
   auto table = create();
   put("t/x.parquet");
-  ASSERT_TRUE(lake_.store().put_if_absent(
-      "t/_delta_log/00000000000000000001.json",
-      R"({"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["other"]}})"));
+  raise_protocol(1);
   EXPECT_EQ(vacuum(table, kAtOnce).error().code, Code::invalid);
   EXPECT_EQ(data_files().size(), 1U);
 }
