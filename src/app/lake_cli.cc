@@ -73,13 +73,15 @@ void add_upkeep(CLI::App& lake, LakeArguments& arguments, bool& csv, const Named
   CLI::App* vacuum = command(lake, "vacuum", "Delete files that no version needs any more",
                              arguments, named, run_lake_vacuum);
   vacuum
-      ->add_option("--retain-h", arguments.retain_h,
-                   "hours that they stay after they were replaced (default: the table's own, 168)")
+      ->add_option(
+          "--retain-h", arguments.retain_h,
+          "hours that they stay after they were replaced (default: lake.vacuum_retain_h, or "
+          "the table's own where that is longer)")
       ->check(CLI::Range(0, 876'000));
   vacuum->add_flag("--dry-run", arguments.dry_run, "list them, delete nothing");
   vacuum->add_flag("--force", arguments.force,
-                   "allow less than 168 hours: readers of older versions, and writers at work, may "
-                   "lose files");
+                   "allow less than 168 hours, or than the table's own: readers of older versions, "
+                   "and writers at work, may lose files");
   vacuum->footer(
       "Examples:\n  tillrace lake vacuum bronze/transactions --dry-run\n"
       "  tillrace lake vacuum bronze/transactions --retain-h 720");

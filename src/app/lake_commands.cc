@@ -292,18 +292,20 @@ Exit run_lake_compact(const Context& context, const LakeArguments& arguments) {
   options.target_bytes = static_cast<std::uint64_t>(target_mb) * kMegabyte;
   options.stop = (*open)->stop.token();
   std::stop_callback interrupt(options.stop, [&duck = found->ports().duck] { duck.interrupt(); });
-  auto done = lake::compact(*found, options);
-  if (!done && (*open)->is_stopped()) return report(interrupted());
-  if (!done) return report(done.error());
+  lake::CompactionReport did;
+  Status done = lake::compact(*found, options, did);
+  if (!done && (*open)->is_stopped()) done = fail(interrupted());
+  if (!done && did.files_before == 0) return report(done.error());
   Table table;
   table.columns = {{"table", CellKind::text},          {"version", CellKind::number},
                    {"files_before", CellKind::number}, {"files_after", CellKind::number},
                    {"bytes_before", CellKind::number}, {"bytes_after", CellKind::number},
                    {"conflicts", CellKind::number}};
   table.rows.push_back({found->path(), std::to_string(found->snapshot().version()),
-                        text(done->files_before), text(done->files_after), text(done->bytes_before),
-                        text(done->bytes_after), text(done->conflicts)});
+                        text(did.files_before), text(did.files_after), text(did.bytes_before),
+                        text(did.bytes_after), text(did.conflicts)});
   print_out(print(table, {context.format, true, {}}));
+  if (!done) return report(done.error());
   return (*open)->is_stopped() ? report(interrupted()) : Exit::ok;
 }
 
@@ -315,24 +317,29 @@ Exit run_lake_vacuum(const Context& context, const LakeArguments& arguments) {
   lake::VacuumOptions options;
   options.force = arguments.force;
   options.dry_run = arguments.dry_run;
+  options.least = std::chrono::hours(context.config().lake.vacuum_retain_h);
+  options.stop = (*open)->stop.token();
   if (arguments.retain_h) options.retention = std::chrono::hours(*arguments.retain_h);
-  auto done = lake::vacuum(*found, options);
-  if (!done && done.error().code == Code::invalid && !options.force)
-    return report({Code::invalid, done.error().message + ": --force"});
-  if (!done) return report(done.error());
+  lake::VacuumReport did;
+  Status done = lake::vacuum(*found, options, did);
+  bool is_too_short =
+      !done && done.error().code == Code::invalid && !options.force && found->check_upkeep();
+  if (is_too_short) return report({Code::invalid, done.error().message + ": --force"});
+  if ((*open)->is_stopped()) done = fail(interrupted());
+  if (!done && did.files.empty()) return report(done.error());
   RowStream stream({{arguments.dry_run ? "would_be_deleted" : "deleted", CellKind::text}},
                    context.format, print_out);
-  for (const auto& file : done->files) stream.row({file});
+  for (const auto& file : did.files) stream.row({file});
   stream.end();
   if (stream.is_cut())
     print_err(
         fmt::format("tillrace: these are the first {} of {} files; --csv and --json give all\n",
                     RowStream::kMostTableRows, done->files.size()));
   if (!context.quiet)
-    print_err(fmt::format("{} files, {} bytes{}\n", grouped_digits(text(done->files.size())),
-                          grouped_digits(text(done->bytes)),
+    print_err(fmt::format("{} files, {} bytes{}\n", grouped_digits(text(did.files.size())),
+                          grouped_digits(text(did.bytes)),
                           arguments.dry_run ? "; nothing was deleted" : " deleted"));
-  return Exit::ok;
+  return done ? Exit::ok : report(done.error());
 }
 
 Exit run_lake_checkpoint(const Context& context, const LakeArguments& arguments) {

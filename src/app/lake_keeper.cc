@@ -21,6 +21,8 @@ using std::chrono::nanoseconds;
 constexpr milliseconds kInterruptAgain{10};
 // Clocks of tests stand still; the thread looks at its own this often.
 constexpr milliseconds kLookAgain{200};
+// A file that grows by a little each interval is not rewritten each time.
+constexpr std::uint64_t kLeastGrowthPercent = 50;
 
 }  // namespace
 
@@ -92,9 +94,7 @@ Status LakeKeeper::keep_all(Work work, const std::stop_token& stop) {
   } else {
     for (const auto& path : *tables) {
       if (stop.stop_requested()) break;
-      Status done = keep(ports, path, work, stop);
-      if (!done && !stop.stop_requested())
-        failed({done.error().code, path + ": " + done.error().message});
+      keep(ports, path, work, stop);
     }
   }
   MutexLock lock(mutex_);
@@ -102,42 +102,53 @@ Status LakeKeeper::keep_all(Work work, const std::stop_token& stop) {
   return all;
 }
 
-Status LakeKeeper::keep(const lake::LakePorts& ports, const std::string& path, Work work,
-                        const std::stop_token& stop) {
+void LakeKeeper::keep(const lake::LakePorts& ports, const std::string& path, Work work,
+                      const std::stop_token& stop) {
+  auto note = [&](const Status& done) {
+    if (!done && !stop.stop_requested())
+      failed({done.error().code, path + ": " + done.error().message});
+  };
   auto table = lake::DeltaTable::open(ports, path);
-  if (!table) return fail(table.error());
-  if (work.compact) {
-    if (Status done = compact_table(*table, stop); !done) return done;
-  }
-  if (!work.vacuum || stop.stop_requested()) return {};
-  return vacuum_table(*table);
+  Status may = table ? table->check_upkeep() : fail(table.error());
+  if (!may && may.error().code == Code::invalid) return pass_over(path, may.error());
+  if (!may) return note(may);
+  passed_over_.erase(path);
+  if (work.compact) note(compact_table(*table, stop));
+  if (work.vacuum && !stop.stop_requested()) note(vacuum_table(*table, stop));
 }
 
 Status LakeKeeper::compact_table(lake::DeltaTable& table, const std::stop_token& stop) {
   lake::CompactionOptions options;
   options.target_bytes = options_.target_bytes;
+  options.least_growth_percent = kLeastGrowthPercent;
   options.stop = stop;
-  auto report = lake::compact(table, options);
-  if (!report) return fail(report.error());
-  compacted_.add(static_cast<double>(report->files_before));
-  conflicts_.add(static_cast<double>(report->conflicts));
-  if (report->files_before > 0)
-    logging::info("{}: {} files became {}, {} bytes {}", table.path(), report->files_before,
-                  report->files_after, report->bytes_before, report->bytes_after);
-  return {};
+  lake::CompactionReport report;
+  Status done = lake::compact(table, options, report);
+  compacted_.add(static_cast<double>(report.files_before));
+  conflicts_.add(static_cast<double>(report.conflicts));
+  if (report.files_before > 0)
+    logging::info("{}: {} files became {}, {} bytes {}", table.path(), report.files_before,
+                  report.files_after, report.bytes_before, report.bytes_after);
+  return done;
 }
 
-Status LakeKeeper::vacuum_table(lake::DeltaTable& table) {
+Status LakeKeeper::vacuum_table(lake::DeltaTable& table, const std::stop_token& stop) {
   lake::VacuumOptions options;
-  options.retention = std::chrono::hours(options_.vacuum_retain_h);
-  auto report = lake::vacuum(table, options);
-  if (!report) return fail(report.error());
-  deleted_.add(static_cast<double>(report->files.size()));
-  deleted_bytes_.add(static_cast<double>(report->bytes));
-  if (!report->files.empty())
+  options.least = std::chrono::hours(options_.vacuum_retain_h);
+  options.stop = stop;
+  lake::VacuumReport report;
+  Status done = lake::vacuum(table, options, report);
+  deleted_.add(static_cast<double>(report.files.size()));
+  deleted_bytes_.add(static_cast<double>(report.bytes));
+  if (!report.files.empty())
     logging::info("{}: {} files, {} bytes, that no version needs any more were deleted",
-                  table.path(), report->files.size(), report->bytes);
-  return {};
+                  table.path(), report.files.size(), report.bytes);
+  return done;
+}
+
+void LakeKeeper::pass_over(const std::string& path, const Error& error) {
+  if (passed_over_.insert(path).second)
+    logging::info("{} is neither compacted nor vacuumed: {}", path, error.message);
 }
 
 void LakeKeeper::failed(const Error& error) {

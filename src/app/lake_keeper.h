@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -22,7 +23,7 @@ namespace tillrace::app {
 struct LakeKeeperOptions {
   std::chrono::milliseconds compact_interval = std::chrono::hours(1);  // 0: never
   std::chrono::milliseconds vacuum_interval = std::chrono::hours(24);  // 0: never
-  int vacuum_retain_h = 168;
+  int vacuum_retain_h = 168;  // or as long as a table itself says, where that is longer
   std::uint64_t target_bytes = 128ULL << 20;  // of a file that compaction makes
 };
 
@@ -31,7 +32,8 @@ struct LakeKeeperOptions {
 // day still does it. Tables come one after the other, so none is worked on twice at once; the lake
 // is open only meanwhile, with an engine of its own. Other processes, and the sinks of this one,
 // may write: what they do first stands, and what the keeper made of it is dropped and made anew
-// later. A table that fails is told in the log and by metrics, and the others follow.
+// later. A table that fails is told in the log and by metrics, and the others follow; one that is
+// beyond the profile of the lake's tables is let alone, and told once.
 //
 // What it borrows outlives it. The destructor breaks off what is under way, which does no harm.
 class LakeKeeper {
@@ -51,10 +53,11 @@ class LakeKeeper {
 
   void run(const std::stop_token& stop);
   Status keep_all(Work work, const std::stop_token& stop);
-  Status keep(const lake::LakePorts& ports, const std::string& path, Work work,
-              const std::stop_token& stop);
+  void keep(const lake::LakePorts& ports, const std::string& path, Work work,
+            const std::stop_token& stop);
   Status compact_table(lake::DeltaTable& table, const std::stop_token& stop);
-  Status vacuum_table(lake::DeltaTable& table);
+  Status vacuum_table(lake::DeltaTable& table, const std::stop_token& stop);
+  void pass_over(const std::string& path, const Error& error);
   void failed(const Error& error);
   void wait(const std::stop_token& stop, std::chrono::nanoseconds until);
 
@@ -66,6 +69,7 @@ class LakeKeeper {
   Counter deleted_;
   Counter deleted_bytes_;
   Metrics& metrics_;
+  std::set<std::string> passed_over_;  // the thread's alone
 
   Mutex mutex_;
   std::condition_variable changed_;

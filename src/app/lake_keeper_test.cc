@@ -28,9 +28,12 @@ class LakeKeeperTest : public testing::Test {
     lake_ = std::move(*open);
   }
 
-  lake::DeltaTable create(const std::string& path, int commits) {
+  lake::DeltaTable create(const std::string& path, int commits, lake::Properties properties = {},
+                          std::vector<std::string> partition_columns = {}) {
     lake::TableSpec spec;
-    spec.schema = {{{"id", "long"}}};
+    spec.schema = {{{"id", "long"}, {"day", "long"}}};
+    spec.properties = std::move(properties);
+    spec.partition_columns = std::move(partition_columns);
     auto table = lake::DeltaTable::create(lake_->ports(), path, spec);
     EXPECT_TRUE(table) << table.error().message;
     for (int i = 0; i < commits; ++i) append(*table, "SELECT 1 AS id");
@@ -65,6 +68,14 @@ class LakeKeeperTest : public testing::Test {
   std::size_t files(lake::DeltaTable& table) {
     EXPECT_TRUE(table.refresh());
     return table.snapshot().files().size();
+  }
+  // A file that no version knows.
+  std::filesystem::path left_over(const std::string& name, int days) {
+    auto path = folder_.path() / "lake" / name;
+    EXPECT_TRUE(write_file_atomically(path, "x"));
+    std::filesystem::last_write_time(
+        path, std::filesystem::file_time_type::clock::now() - std::chrono::hours(24 * days));
+    return path;
   }
   // On the disk, beside the log.
   std::size_t stored(const std::string& path) {
@@ -107,12 +118,9 @@ TEST_F(LakeKeeperTest, WhatWritersAppendMeanwhileIsCompactedLaterAndNotLost) {
 
 TEST_F(LakeKeeperTest, FilesThatNoVersionNeedsGo) {
   create("t", 1);
-  auto left_over = folder_.path() / "lake/t/part-left-over.parquet";
-  ASSERT_TRUE(write_file_atomically(left_over, "x"));
-  std::filesystem::last_write_time(
-      left_over, std::filesystem::file_time_type::clock::now() - std::chrono::hours(24 * 8));
+  auto old = left_over("t/part-left-over.parquet", 8);
   auto keeper = keep(milliseconds(0), milliseconds(20));
-  EXPECT_TRUE(soon([&] { return !std::filesystem::exists(left_over); }));
+  EXPECT_TRUE(soon([&] { return !std::filesystem::exists(old); }));
   EXPECT_EQ(stored("t"), 1U);
   EXPECT_TRUE(soon([&] { return value("tillrace_lake_vacuumed_files_total") == 1; }));
 }
@@ -124,6 +132,57 @@ TEST_F(LakeKeeperTest, AYoungFileStays) {
   auto keeper = keep(milliseconds(0), milliseconds(5));
   EXPECT_TRUE(soon([&] { return opened_ >= 3; }));
   EXPECT_TRUE(std::filesystem::exists(young));
+}
+
+TEST_F(LakeKeeperTest, ATablesOwnLongerRetentionCounts) {
+  create("t", 1, {{"delta.deletedFileRetentionDuration", "interval 30 days"}});
+  auto kept = left_over("t/part-kept.parquet", 29);
+  auto gone = left_over("t/part-gone.parquet", 31);
+  auto keeper = keep(milliseconds(0), milliseconds(5));
+  EXPECT_TRUE(soon([&] { return !std::filesystem::exists(gone); }));
+  EXPECT_TRUE(std::filesystem::exists(kept));
+}
+
+TEST_F(LakeKeeperTest, ATablesOwnShorterRetentionDoesNot) {
+  create("t", 1, {{"delta.deletedFileRetentionDuration", "interval 1 hour"}});
+  auto kept = left_over("t/part-kept.parquet", 6);
+  auto gone = left_over("t/part-gone.parquet", 8);
+  auto keeper = keep(milliseconds(0), milliseconds(5));
+  EXPECT_TRUE(soon([&] { return !std::filesystem::exists(gone); }));
+  EXPECT_TRUE(std::filesystem::exists(kept));
+}
+
+TEST_F(LakeKeeperTest, ATableOfNewerWritersIsPassedOverQuietly) {
+  create("a", 3);
+  ASSERT_TRUE(lake_->ports().store.put_if_absent(
+      "a/_delta_log/00000000000000000004.json",
+      R"({"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["other"]}})"));
+  auto old = left_over("a/part-old.parquet", 8);
+  create("beyond", 1);
+  ASSERT_TRUE(lake_->ports().store.put_if_absent(
+      "beyond/_delta_log/00000000000000000002.json",
+      R"({"protocol":{"minReaderVersion":2,"minWriterVersion":5}})"));
+  auto table = create("c", 3);
+  auto keeper = keep(milliseconds(5), milliseconds(5));
+  EXPECT_TRUE(soon([&] { return files(table) == 1 && opened_ >= 3; }));
+  EXPECT_EQ(stored("a"), 4U);
+  EXPECT_TRUE(std::filesystem::exists(old));
+  EXPECT_EQ(value("tillrace_lake_upkeep_failed_total", {{"code", "invalid"}}), 0);
+}
+
+TEST_F(LakeKeeperTest, WhatCannotBeCompactedKeepsNeitherTheRestNorVacuumFromWork) {
+  auto table = create("t", 0, {}, {"day"});
+  for (int i = 0; i < 4; ++i) append(table, fmt::format("SELECT 1 AS id, {} AS day", i % 2));
+  auto broken = table.snapshot().files().begin()->first;  // of day 0
+  ASSERT_TRUE(lake_->ports().store.put("t/" + broken, "x"));
+  auto old = left_over("t/part-old.parquet", 8);
+  auto keeper = keep(milliseconds(20), milliseconds(20));
+  EXPECT_TRUE(soon([&] { return !std::filesystem::exists(old); }));
+  EXPECT_EQ(files(table), 3U);
+  EXPECT_EQ(value("tillrace_lake_compacted_files_total"), 2);
+  EXPECT_TRUE(soon([&] {
+    return value("tillrace_lake_upkeep_failed_total", {{"code", "invalid"}}) > 0;
+  }));
 }
 
 TEST_F(LakeKeeperTest, NothingIsDoneBeforeTheIntervalIsOverNorWhenBothAreOff) {
