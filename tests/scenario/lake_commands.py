@@ -389,7 +389,8 @@ class OnAzurite(Commands, unittest.TestCase):
         answer = run(self.box, "query", "select count(*) from plain", "--csv", "--data-dir",
                      self.box.path("none"), env=env)
         self.assertEqual(answer.out.splitlines()[-1], "100")
-        self.assertEqual(len(list(Path(home).glob(".cache/tillrace/lake/files/*"))), 25)
+        cache = Path(home) / ".cache/tillrace/lake/tillrace-cache"
+        self.assertEqual(len(list(cache.glob("files/*"))), 25)
         self.assertFalse(os.path.exists(self.box.path("none")))
 
     def test_wrong_credentials_are_told_without_them(self):
