@@ -334,7 +334,7 @@ Exit run_lake_vacuum(const Context& context, const LakeArguments& arguments) {
   if (stream.is_cut())
     print_err(
         fmt::format("tillrace: these are the first {} of {} files; --csv and --json give all\n",
-                    RowStream::kMostTableRows, done->files.size()));
+                    RowStream::kMostTableRows, did.files.size()));
   if (!context.quiet)
     print_err(fmt::format("{} files, {} bytes{}\n", grouped_digits(text(did.files.size())),
                           grouped_digits(text(did.bytes)),
