@@ -57,6 +57,7 @@ Status LakeLoop::run_once(milliseconds patience, const std::stop_token& stop) {
   if (sink_.attachment() == Attachment::detached) {
     forget();
     metrics_.lag(0);
+    seen_hurries_ = sink_.hurries();
     wait(patience, stop);
     return {};
   }

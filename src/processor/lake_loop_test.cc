@@ -386,7 +386,9 @@ TEST_F(LakeLoopTest, WhatIsDetachedReadsNothingAndReattachedGoesOnBehindTheHole)
   LakeProcess process(folder_.path(), log, store_, with_state(state));
   append_events(4);
   process.kind.hurry();
+  auto began = process.clock.monotonic();
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(process.run(kStep));
+  EXPECT_EQ(process.clock.monotonic() - began, 3 * kStep) << "haste keeps nobody busy";
   EXPECT_FALSE(process.loop->mark());
   EXPECT_EQ(transactions("1").size(), 2U);
   state = Attachment::attached;  // without permission for a hole
