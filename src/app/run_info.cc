@@ -16,12 +16,9 @@ std::filesystem::path path_in(const std::filesystem::path& data_dir) {
 }  // namespace
 
 Status write_run_info(const std::filesystem::path& data_dir, const RunInfo& info) {
-  toml::table table{{"pid", info.pid},
-                    {"started_at", info.started_at.value},
-                    {"http_url", info.http_url},
-                    {"warehouse_url", info.warehouse_url},
-                    {"log_dir", info.log_dir},
-                    {"lake_root", info.lake_root}};
+  toml::table table{{"pid", info.pid},           {"started_at", info.started_at.value},
+                    {"http_url", info.http_url}, {"warehouse_url", info.warehouse_url},
+                    {"log_dir", info.log_dir},   {"lake_root", info.lake_root}};
   std::ostringstream text;
   text << table << "\n";
   return write_file_atomically(path_in(data_dir), text.str(), 0600);

@@ -18,7 +18,7 @@ struct Progress {
 using OnProgress = std::function<void(const Progress&)>;
 
 struct ProgressOptions {
-  std::string label;           // "convert"
+  std::string label;            // "convert"
   std::string unit = "events";  // what Progress::events counts
   // A terminal gets a bar that is drawn over and over on one line; anything else a whole line now
   // and then.

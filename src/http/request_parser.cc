@@ -367,8 +367,7 @@ bool RequestParser::drop_body(std::size_t max_bytes) {
   bool begun = impl_->body.has_value();
   if (!begun) impl_->begin_body(Impl::Purpose::drop, ContentCoding::identity);
   impl_->purpose = Impl::Purpose::drop;
-  if (begun)
-    impl_->state = impl_->body->framing_ended() ? State::done : State::body;
+  if (begun) impl_->state = impl_->body->framing_ended() ? State::done : State::body;
   return true;
 }
 

@@ -68,8 +68,7 @@ std::string described_malformed(std::string_view text, int most_depth) {
   char c = word.front();
   if (c == '{' || c == '[') return described_brackets(text, most_depth);
   if (c == '"') return "a string";
-  if (word.find_first_not_of("0123456789.+-eE \t\r\n") == std::string_view::npos)
-    return "a number";
+  if (word.find_first_not_of("0123456789.+-eE \t\r\n") == std::string_view::npos) return "a number";
   if (word == "null" || word == "true" || word == "false") return std::string(word);
   return "a text that is no JSON";
 }
