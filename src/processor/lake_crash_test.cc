@@ -109,6 +109,7 @@ TEST(LakeCrashVictim, DISABLED_Lives) {
 }
 
 TEST_F(LakeCrash, BeforeAnyWriteLosesAndDoublesNothing) {
+  if (!lake::kCanFork) GTEST_SKIP() << "no processes under the thread sanitizer";
   int rounds = 0;
   for (bool killed = true; killed; ++rounds) {
     killed = victim_dies(rounds, Fault::killed_before);
@@ -119,6 +120,7 @@ TEST_F(LakeCrash, BeforeAnyWriteLosesAndDoublesNothing) {
 }
 
 TEST_F(LakeCrash, AfterAnyWriteLosesAndDoublesNothing) {
+  if (!lake::kCanFork) GTEST_SKIP() << "no processes under the thread sanitizer";
   int rounds = 0;
   for (bool killed = true; killed; ++rounds) {
     killed = victim_dies(rounds, Fault::killed_after);
