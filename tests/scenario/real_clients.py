@@ -310,7 +310,7 @@ class Postman(Clients):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        made = cls.up.run("keys", "create", "postman", "--scope", "ingest,read", "--quiet")
+        made = cls.up.run("keys", "create", "postman", "--scope", "ingest,read,admin", "--quiet")
         cls.key = made.out.strip()
         cls.up.stop()
         cls.up.start()  # a running server looks at its keys only now and then
