@@ -28,8 +28,8 @@ if (key) pm.request.headers.upsert({key: "Authorization", value: `Bearer ${key}`
 
 DESCRIPTION = """\
 Made from openapi.json by tools/postman.py. Set `baseUrl` to where Tillrace listens and, when it \
-asks for one, `apiKey` to a key with the scopes ingest, read and admin. Run it as a whole and in order: \
-a replay comes after what it replays."""
+asks for one, `apiKey` to a key with the scopes ingest, read and admin. Run it as a whole and in \
+order: a replay comes after what it replays."""
 
 
 def shape_of(schema):

@@ -1,5 +1,5 @@
-"""One lake for all partitions of a Kafka topic, written by two processors: one is killed, comes back,
-and the other stops. Each record of the topic is in the lake once, whoever wrote it."""
+"""One lake for all partitions of a Kafka topic, written by two processors: one is killed and comes
+back, and the other stops. Each record of the topic is in the lake once, whoever wrote it."""
 
 import json
 import sys
