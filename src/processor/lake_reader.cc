@@ -62,9 +62,8 @@ Result<std::vector<lake::BronzeItem>> LakeReader::next() {
   std::vector<lake::BronzeItem> items;
   if (records.empty()) return items;
   items.reserve(records.size());
-  EventParser parser = borrow_parser();
+  EventParser parser(shop_);
   for (StoredRecord& stored : records) items.push_back(item_of(std::move(stored), parser));
-  give_back(std::move(parser));
   return items;
 }
 
@@ -114,19 +113,6 @@ Result<log::Fetched> LakeReader::fetch(Offset from) {
   auto there = log_.wait_for(partition_, from, kPatience, stop_);
   if (!there) return fail(there.error());
   return log_.read(partition_, from, limits);
-}
-
-EventParser LakeReader::borrow_parser() {
-  MutexLock lock(mutex_);
-  if (parsers_.empty()) return EventParser(shop_);
-  EventParser parser = std::move(parsers_.back());
-  parsers_.pop_back();
-  return parser;
-}
-
-void LakeReader::give_back(EventParser parser) {
-  MutexLock lock(mutex_);
-  parsers_.push_back(std::move(parser));
 }
 
 }  // namespace tillrace::processor

@@ -41,8 +41,6 @@ class LakeReader final : public lake::BronzeReader {
   Result<std::vector<StoredRecord>> take() REQUIRES(mutex_);
   Result<std::vector<StoredRecord>> read_chunk() REQUIRES(mutex_);
   Result<log::Fetched> fetch(Offset from) REQUIRES(mutex_);
-  EventParser borrow_parser();
-  void give_back(EventParser parser);
 
   log::Log& log_;
   const Partition partition_;
@@ -56,8 +54,7 @@ class LakeReader final : public lake::BronzeReader {
   bool has_end_ GUARDED_BY(mutex_) = false;
   std::size_t bytes_ GUARDED_BY(mutex_) = 0;  // that were taken
   std::optional<UtcMicros> oldest_ GUARDED_BY(mutex_);
-  std::vector<StoredRecord> first_ GUARDED_BY(mutex_);   // read by begin()
-  std::vector<EventParser> parsers_ GUARDED_BY(mutex_);  // that no thread uses just now
+  std::vector<StoredRecord> first_ GUARDED_BY(mutex_);  // read by begin()
 };
 
 }  // namespace tillrace::processor
