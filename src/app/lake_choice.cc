@@ -201,7 +201,7 @@ lake::DuckOptions lake_engine(const Config& config, const fs::path& spool) {
 
 Result<std::unique_ptr<OpenLake>> OpenLake::open(const Config& config, const std::string& part,
                                                  Clock& clock, Random& random, Metrics& metrics,
-                                                 std::stop_token stop) {
+                                                 std::stop_token stop, unsigned threads) {
   auto store = open_lake_store(config, clock, random, metrics, std::move(stop));
   if (!store) return fail(store.error());
   remove_dead_spools(config.data_dir / "lake-spool", "");
@@ -209,6 +209,7 @@ Result<std::unique_ptr<OpenLake>> OpenLake::open(const Config& config, const std
   auto spool = make_lake_spool(config, part, random);
   if (!spool) return fail(spool.error());
   lake::DuckOptions options = lake_engine(config, *spool);
+  options.threads = threads;
   options.most_temp_bytes = spill_limit(config, *spool);
   auto duck = lake::Duck::open(options);
   auto session =

@@ -50,10 +50,11 @@ std::filesystem::path lake_cache_folder(const Config& config);
 // A store, an engine and a session, all that the operations of a command take. For one thread.
 class OpenLake {
  public:
-  // `stop` and errors as of open_lake_store(). All references outlive it.
+  // `stop` and errors as of open_lake_store(); `threads` are the engine's. All references outlive
+  // it.
   static Result<std::unique_ptr<OpenLake>> open(const Config& config, const std::string& part,
                                                 Clock& clock, Random& random, Metrics& metrics,
-                                                std::stop_token stop = {});
+                                                std::stop_token stop = {}, unsigned threads = 2);
   // The spool folder goes with it.
   ~OpenLake();
 

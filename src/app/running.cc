@@ -225,11 +225,9 @@ Status start_lake_keeper(Running& running, const Config& config) {
   options.vacuum_retain_h = config.lake.vacuum_retain_h;
   options.target_bytes = static_cast<std::uint64_t>(config.lake.target_file_mb) * kMegabyte;
   LakeKeeper::Open open = [&running, &config](const std::stop_token& stop) {
-    auto lake =
-        OpenLake::open(config, "keeper", running.clock, running.random, running.metrics, stop);
-    // It is in no hurry, and each thread has rows in memory.
-    Status one = lake ? (*lake)->ports().duck.run("SET threads = 1") : Status{};
-    return one ? std::move(lake) : Result<std::unique_ptr<OpenLake>>(fail(one.error()));
+    constexpr unsigned kThreads = 1;  // it is in no hurry, and each has rows in memory
+    return OpenLake::open(config, "keeper", running.clock, running.random, running.metrics, stop,
+                          kThreads);
   };
   running.lake_keeper =
       std::make_unique<LakeKeeper>(options, std::move(open), running.clock, running.metrics);
