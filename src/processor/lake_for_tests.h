@@ -63,25 +63,13 @@ class LakeProcess {
 };
 
 // A log and a lake in a folder, and the eyes of a reader who knows nothing of the sink.
-class LogToLake : public testing::Test {
+class LogToLake : public WithLog {
  protected:
   explicit LogToLake(std::int32_t partitions = 1)
-      : log_(world_.open(log::options_in(folder_.path() / "log", partitions))),
-        reader_(folder_.path()),
-        store_(reader_.store()) {}
+      : WithLog(partitions), reader_(folder_.path()), store_(reader_.store()) {}
 
   std::unique_ptr<LakeProcess> process(LakeSinkOptions options = {}) {
     return std::make_unique<LakeProcess>(folder_.path(), *log_, store_, std::move(options));
-  }
-  void append(std::vector<Record> records) {
-    auto appended = log_->append_and_wait(std::move(records));
-    ASSERT_TRUE(appended) << appended.error().message;
-  }
-  void append_events(int count) {
-    std::vector<Record> records;
-    for (int i = 0; i < count; ++i)
-      records.push_back(event_record(std::to_string(next_invoice_++)));
-    append(std::move(records));
   }
   std::vector<std::string> rows(const char* table, const std::string& columns) {
     auto opened = lake::DeltaTable::open(reader_.ports(), table);
@@ -109,12 +97,8 @@ class LogToLake : public testing::Test {
     EXPECT_EQ(found, wanted);
   }
 
-  ScratchFolder folder_;
-  World world_;
-  std::unique_ptr<log::Log> log_;
   lake::Lake reader_;
   lake::FaultyStore store_;
-  int next_invoice_ = 536'365;
 };
 
 }  // namespace tillrace::processor

@@ -18,17 +18,16 @@ Offset offset_of(const BronzeItem& item) {
   return std::visit([](const auto& it) { return it.stored.offset; }, item);
 }
 
-class LakeReaderTest : public testing::Test {
+class LakeReaderTest : public WithLog {
  protected:
-  LakeReaderTest() { log_ = world_.open(log::options_in(folder_.path(), 1)); }
+  LakeReaderTest() : WithLog(1) {}
 
   // Every tenth is no event.
   void append(int count) {
     std::vector<Record> records;
     for (int i = 0; i < count; ++i)
       records.push_back(i % 10 == 9 ? raw_record("{", 1) : event_record(std::to_string(i)));
-    auto appended = log_->append_and_wait(std::move(records));
-    ASSERT_TRUE(appended);
+    WithLog::append(std::move(records));
   }
   LakeReader reader(LakeReaderLimits limits = {.chunk_records = 7}) {
     return {*log_, Partition{0}, TimeZone(), limits};
@@ -47,10 +46,6 @@ class LakeReaderTest : public testing::Test {
     for (; from < to; ++from) out.push_back(from);
     return out;
   }
-
-  ScratchFolder folder_;
-  log::World world_;
-  std::unique_ptr<log::Log> log_;
 };
 
 TEST_F(LakeReaderTest, ReadsToWhereTheLogEndedWhenItBegan) {

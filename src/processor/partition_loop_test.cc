@@ -46,7 +46,7 @@ class PartitionLoopTest : public LogToWarehouse {
   }
   // A log whose retention has been at work; tells where it starts now.
   std::int64_t drop_the_beginning() {
-    log::EmbeddedLogOptions options = log::options_in(folder_.path());
+    log::EmbeddedLogOptions options = log::options_in(folder_.path() / "log");
     options.topic = "small";
     options.write_buffer_bytes = 64 << 10;
     log_ = world_.open(options);

@@ -31,11 +31,11 @@ inline Record raw_record(std::string value, std::uint64_t number = 0) {
   return {"raw", std::move(value), file_event_id("raw", number), {1'600'000'000'000'000}};
 }
 
-// A log in a folder of its own, and a database.
-class LogToWarehouse : public testing::Test {
+// A log in a folder of its own.
+class WithLog : public testing::Test {
  protected:
-  explicit LogToWarehouse(std::int32_t partitions = 1) {
-    log_ = world_.open(log::options_in(folder_.path(), partitions));
+  explicit WithLog(std::int32_t partitions) {
+    log_ = world_.open(log::options_in(folder_.path() / "log", partitions));
   }
   void append(std::vector<Record> records) {
     auto appended = log_->append_and_wait(std::move(records));
@@ -48,6 +48,17 @@ class LogToWarehouse : public testing::Test {
       records.push_back(event_record(std::to_string(next_invoice_++)));
     append(std::move(records));
   }
+
+  ScratchFolder folder_;
+  World world_;
+  std::unique_ptr<log::Log> log_;
+  int next_invoice_ = 536'365;
+};
+
+// That, and a database.
+class LogToWarehouse : public WithLog {
+ protected:
+  explicit LogToWarehouse(std::int32_t partitions = 1) : WithLog(partitions) {}
   std::string ask(const std::string& sql) { return warehouse::ask(connection_, sql); }
   std::string line_count() { return ask("select count(*) from shop.invoice_line"); }
   void set_mark(std::int64_t next, const std::string& log_id, int partition = 0,
@@ -59,13 +70,9 @@ class LogToWarehouse : public testing::Test {
     ASSERT_TRUE(set) << set.error().message;
   }
 
-  ScratchFolder folder_;
-  World world_;
-  std::unique_ptr<log::Log> log_;
   TestDatabase database_;
   warehouse::Warehouse reached_{database_.url(), nullptr};
   warehouse::Connection connection_ = database_.connect();
-  int next_invoice_ = 536'365;
 };
 
 }  // namespace tillrace::processor
